@@ -1,0 +1,118 @@
+/* Optimizers: what holds for every rule. The numbers are compared with the papers' formulas in tests/optim. */
+#include "optim.h"
+#include "test.h"
+
+#define OPTIM(rule, options, ...) {#rule, #options},
+static const char *const rules[TG_OPTIM_COUNT][2] = {
+#include "optim.def"
+};
+#undef OPTIM
+
+static const double hyper[] = {0.1, 0.01, 0.9, 0.99, 1e-8, 0.5, 0.5, 0.5};
+
+static int options_of(int rule)
+{
+    int n = strchr(rules[rule][1], ')')[-1] != '(';
+    for (const char *s = rules[rule][1]; *s; s++) n += *s == ',';
+    return n;
+}
+
+enum { PARAM, GRAD, STATE, ARRAYS = STATE + TG_OPTIM_STATES };
+
+static tg_optim_row row_of(array *a, float *step)
+{
+    tg_optim_row row = {.param = a[PARAM].p, .grad = a[GRAD].p, .step = step, .numel = a[PARAM].n};
+    for (int k = 0; k < TG_OPTIM_STATES; k++) row.state[k] = a[STATE + k].p;
+    return row;
+}
+
+/* A tensor cut into pieces, each in memory of its own, comes out bit for bit as the whole tensor. */
+static void pieces(int rule, tg_dtype t, int flags, const double *h)
+{
+    const int64_t n = random_size(300);
+    enum { CUTS = 4 };
+    array whole[ARRAYS], part[CUTS][ARRAYS];
+    float steps[CUTS + 1];
+    tg_optim_row rows[CUTS + 1];
+    int64_t cut[CUTS + 1] = {0, random_below(n + 1), random_below(n + 1), random_below(n + 1), n};
+    for (int i = 1; i < CUTS; i++)
+        for (int j = i; j > 1 && cut[j - 1] > cut[j]; j--) {
+            const int64_t later = cut[j - 1];
+            cut[j - 1] = cut[j], cut[j] = later;
+        }
+    for (int k = 0; k < ARRAYS; k++) {
+        whole[k] = array_random(t, n, 0);
+        if (k >= STATE)
+            for (int64_t i = 0; i < n; i++) set(whole[k], i, fabs(get(whole[k], i)));
+        for (int j = 0; j < CUTS; j++) {
+            part[j][k] = array_new(t, cut[j + 1] - cut[j]);
+            for (int64_t i = cut[j]; i < cut[j + 1]; i++) set(part[j][k], i - cut[j], get(whole[k], i));
+        }
+    }
+    for (int j = 0; j < CUTS; j++) {
+        steps[j] = 3;
+        rows[j] = row_of(part[j], &steps[j]);
+    }
+    steps[CUTS] = 3;
+    rows[CUTS] = row_of(whole, &steps[CUTS]);
+    tg_call c = {.fn = tg_k->optim[rule][t == TG_F64], .n = {CUTS + 1}, .p = {rows}, .flags = flags, .hyper = h};
+    c.fn(&c);
+    for (int j = 0; j <= CUTS; j++) CHECK(steps[j] == 4, "%s: step %g", rules[rule][0], steps[j]);
+    for (int k = 0; k < ARRAYS; k++) {
+        for (int j = 0; j < CUTS; j++) {
+            array same = array_new(t, part[j][k].n);
+            for (int64_t i = cut[j]; i < cut[j + 1]; i++) set(same, i - cut[j], get(whole[k], i));
+            CHECK(same_bits(part[j][k], same), "%s %s flags %d decay %g: array %d, elements %lld to %lld of %lld",
+                  rules[rule][0], type_name[t], flags, h[0], k, (long long)cut[j], (long long)cut[j + 1], (long long)n);
+            array_free(same), array_free(part[j][k]);
+        }
+        array_free(whole[k]);
+    }
+}
+
+/* Rows without a gradient stay as they are, and each row counts its own steps. */
+static void rows_apart(int rule, tg_dtype t, int flags, const double *h)
+{
+    enum { ROWS = 5 };
+    array a[ROWS][ARRAYS], before[ROWS][ARRAYS];
+    float steps[ROWS];
+    tg_optim_row rows[ROWS];
+    for (int r = 0; r < ROWS; r++) {
+        for (int k = 0; k < ARRAYS; k++) {
+            a[r][k] = r ? array_copy(a[0][k]) : array_new(t, 5);
+            for (int64_t i = 0; i < 5 && !r; i++) set(a[r][k], i, 0.5 + random_unit());
+            before[r][k] = array_copy(a[r][k]);
+        }
+        steps[r] = r == 3 ? 7 : 0;
+        rows[r] = row_of(a[r], &steps[r]);
+        if (r == 1) rows[r].grad = NULL;
+    }
+    tg_call c = {.fn = tg_k->optim[rule][t == TG_F64], .n = {ROWS}, .p = {rows}, .flags = flags, .hyper = h};
+    c.fn(&c);
+    for (int r = 0; r < ROWS; r++) {
+        CHECK(steps[r] == (r == 1 ? 0 : r == 3 ? 8 : 1), "%s: row %d is at step %g", rules[rule][0], r, steps[r]);
+        CHECK(same_bits(a[r][PARAM], before[r][PARAM]) == (r == 1), "%s: row %d moved or not", rules[rule][0], r);
+        CHECK(same_bits(a[r][GRAD], before[r][GRAD]), "%s: the gradient was written", rules[rule][0]);
+        for (int k = 0; k < ARRAYS; k++) {
+            if (r == 2 || r == 4)
+                CHECK(same_bits(a[r][k], a[0][k]), "%s: row %d, array %d is not as row 0", rules[rule][0], r, k);
+            if (r == 1) CHECK(same_bits(a[r][k], before[r][k]), "%s: array %d without gradient", rules[rule][0], k);
+        }
+    }
+    for (int r = 0; r < ROWS; r++)
+        for (int k = 0; k < ARRAYS; k++) array_free(a[r][k]), array_free(before[r][k]);
+}
+
+static void run(void)
+{
+    for (int rule = 0; rule < TG_OPTIM_COUNT; rule++)
+        for (tg_dtype t = TG_F32; t <= TG_F64; t++)
+            for (int flags = 0; flags < TG_OPTIM_OPTION << options_of(rule); flags++)
+                for (int decay = 0; decay < 2; decay++) {
+                    double h[8];
+                    memcpy(h, hyper, sizeof h);
+                    h[0] *= decay;
+                    for (int again = 0; again < 5; again++) pieces(rule, t, flags, h);
+                    rows_apart(rule, t, flags, h);
+                }
+}

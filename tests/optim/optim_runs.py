@@ -1,0 +1,108 @@
+"""Trajectories: the same starts, gradients and options through any library, or a reference."""
+
+import numpy as np
+from checks import generator
+
+STEPS = 100
+SHAPES = [(), (1,), (3,), (5, 7), (2, 3, 4), (65,), (0, 2)]
+
+SGD_OPTIONS = [
+    {"lr": 0.1},
+    {"lr": 0.1, "weight_decay": 0.2},
+    {"lr": 0.1, "maximize": True, "weight_decay": 0.2},
+    {"lr": 0.05, "momentum": 0.9},
+    {"lr": 0.05, "momentum": 0.9, "dampening": 0.4},
+    {"lr": 0.05, "momentum": 0.9, "nesterov": True},
+    {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.1, "maximize": True},
+]
+ADAM_OPTIONS = [
+    {"lr": 0.01},
+    {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05},
+    {"lr": 0.01, "weight_decay": 0.1},
+    {"lr": 0.01, "weight_decay": 0.1, "maximize": True},
+    {"lr": 0.01, "amsgrad": True},
+    {"lr": 0.01, "amsgrad": True, "weight_decay": 0.1, "betas": (0.8, 0.5), "eps": 1e-3},
+]
+ADAMW = {"decoupled_weight_decay": True, "weight_decay": 0.01}
+
+# (name of the class, rule, what the class sets, options)
+CASES = [
+    *[("SGD", "sgd", {}, options) for options in SGD_OPTIONS],
+    *[("Adam", "adam", {}, options) for options in ADAM_OPTIONS],
+    *[("AdamW", "adam", ADAMW, options) for options in ADAM_OPTIONS],
+]
+IDS = [
+    f"{name}({', '.join(f'{k}={v}' for k, v in options.items())})" for name, _, _, options in CASES
+]
+
+
+def problem(dtype, *, gaps=False, steps=STEPS):
+    """Starting points, and for each step and parameter a gradient, or now and then None."""
+    rng = generator("optim", dtype)
+    starts = [rng.normal(size=shape).astype(dtype) for shape in SHAPES]
+    gradients = [
+        [
+            None
+            if gaps and (i + t) % 4 == 0 and t % 7 < 3
+            else (rng.normal(size=shape) * 10.0 ** rng.integers(-3, 2, shape)).astype(dtype)
+            for i, shape in enumerate(SHAPES)
+        ]
+        for t in range(steps)
+    ]
+    return starts, gradients
+
+
+def scheduled(lr, t):
+    """A learning rate that changes on the way."""
+    return lr if t < 40 else lr * 0.3
+
+
+def set_gradients(lib, params, gradients):
+    for p, g in zip(params, gradients, strict=True):
+        p.grad = None if g is None else lib.tensor(g)
+
+
+def go(lib, optimizer, params, gradients, first=0):
+    """One step per row of gradients; all parameters after each step, as float64 arrays."""
+    base = [group["lr"] / scheduled(1.0, first) for group in optimizer.param_groups]
+    path = []
+    for t, row in enumerate(gradients, first):
+        for group, lr in zip(optimizer.param_groups, base, strict=True):
+            group["lr"] = scheduled(lr, t)
+        set_gradients(lib, params, row)
+        optimizer.step()
+        path.append([p.detach().numpy().astype(np.float64) for p in params])
+    return path
+
+
+def run(lib, make, dtype, gaps=False):
+    """The path of parameters that `make(lib, params)` optimizes."""
+    starts, gradients = problem(dtype, gaps=gaps)
+    params = [lib.tensor(start, requires_grad=True) for start in starts]
+    return go(lib, make(lib, params), params, gradients)
+
+
+def run_reference(rule, dtype, options, gaps=False):
+    """The same path by a rule of optim_references; options are one dict, or one per parameter."""
+    starts, gradients = problem(dtype, gaps=gaps)
+    options = options if isinstance(options, list) else [options] * len(starts)
+    params = [start.astype(np.float64) for start in starts]
+    states = [{} for _ in params]
+    path = []
+    for t, row in enumerate(gradients):
+        for i, g in enumerate(row):
+            if g is not None:
+                now = {**options[i], "lr": scheduled(options[i]["lr"], t)}
+                params[i] = rule(params[i], g.astype(np.float64), states[i], **now)
+        path.append(list(params))
+    return path
+
+
+def assert_same_path(a, b, dtype):
+    """Equal but for rounding, which adds up over the steps."""
+    eps = np.finfo(dtype).eps
+    for t, (row_a, row_b) in enumerate(zip(a, b, strict=True)):
+        for x, y in zip(row_a, row_b, strict=True):
+            assert x.shape == y.shape
+            scale = 4 * eps * (t + 1)
+            np.testing.assert_allclose(x, y, rtol=scale, atol=scale, err_msg=f"step {t + 1}")

@@ -1,0 +1,173 @@
+"""Every rule against its paper's formula and closed forms; known mistakes must be caught."""
+
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from optim_references import MUTANTS, REFERENCES, RIGHT
+from optim_runs import CASES, IDS, assert_same_path, run, run_reference
+
+import tinygrad_lessons as tg
+from tinygrad_lessons import optim
+from tinygrad_lessons._core import OPTIM_RULES
+
+pytestmark = pytest.mark.kernel
+
+
+def ours(name, options):
+    return lambda lib, params: getattr(lib.optim, name)(params, **options)
+
+
+def test_every_rule_has_a_reference():
+    assert set(OPTIM_RULES) == set(REFERENCES)
+    assert {rule for _, rule, _, _ in CASES} == set(REFERENCES)
+
+
+@pytest.mark.parametrize("gaps", [False, True], ids=["", "gaps"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "rule", "fixed", "options"), CASES, ids=IDS)
+def test_formula(name, rule, fixed, options, dtype, gaps):
+    expected = run_reference(REFERENCES[rule], dtype, {**fixed, **options}, gaps)
+    assert_same_path(run(tg, ours(name, options), dtype, gaps), expected, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_groups_have_options_of_their_own(dtype):
+    first = {"lr": 0.05, "momentum": 0.9, "nesterov": True}
+    second = {"lr": 0.1, "momentum": 0, "weight_decay": 0.3, "maximize": True}
+
+    def make(lib, params):
+        groups = [{"params": params[:3], **first}, {"params": params[3:], **second}]
+        return lib.optim.SGD(groups, lr=7.0)
+
+    options = [first] * 3 + [second] * 4
+    expected = run_reference(REFERENCES["sgd"], dtype, options, gaps=True)
+    assert_same_path(run(tg, make, dtype, gaps=True), expected, dtype)
+
+
+@cache
+def our_path(case):
+    name, _, _, options = CASES[case]
+    return run(tg, ours(name, options), "float64")
+
+
+def paths_differ(rule, wrong):
+    for case, (_, its_rule, fixed, options) in enumerate(CASES):
+        if its_rule == rule:
+            path = run_reference(wrong, "float64", {**fixed, **options})
+            try:
+                assert_same_path(our_path(case), path, "float64")
+            except AssertionError:
+                return True
+    return False
+
+
+@pytest.mark.parametrize("mistake", MUTANTS)
+def test_mistakes_are_caught(mistake):
+    assert paths_differ(*MUTANTS[mistake])
+
+
+@pytest.mark.parametrize("rule", RIGHT)
+def test_what_the_mistakes_are_made_from_is_right(rule):
+    assert not paths_differ(rule, RIGHT[rule])
+
+
+# ---- closed forms, with gradients from the tape ----
+
+CURVATURE = np.array([0.1, 0.5, 1.0, 3.0])
+START = np.array([1.0, -2.0, 0.5, 4.0])
+
+
+def descend(make, steps):
+    """The path on ½ Σ λ p²."""
+    p = tg.tensor(START, requires_grad=True)
+    curvature = tg.tensor(CURVATURE)
+    optimizer = make([p])
+    path = [START]
+    for _ in range(steps):
+        optimizer.zero_grad()
+        (0.5 * curvature * p * p).sum().backward()
+        optimizer.step()
+        path.append(p.detach().numpy().copy())
+    return np.array(path)
+
+
+def second_order(p1, a, b, steps):
+    """p[t + 1] = a p[t] + b p[t - 1], solved by the roots of r² = a r + b."""
+    root = np.sqrt(a * a + 4 * b + 0j)
+    r, s = (a + root) / 2, (a - root) / 2
+    c = (p1 - s * START) / (r - s)
+    t = np.arange(steps + 1)[:, None]
+    return (c * r**t + (START - c) * s**t).real
+
+
+def test_gradient_descent_on_a_quadratic():
+    path = descend(lambda p: optim.SGD(p, lr=0.3), 60)
+    expected = START * (1 - 0.3 * CURVATURE) ** np.arange(61)[:, None]
+    np.testing.assert_allclose(path, expected, rtol=1e-13)
+
+
+def test_momentum_on_a_quadratic():
+    lr, mu = 0.3, 0.8
+    path = descend(lambda p: optim.SGD(p, lr=lr, momentum=mu), 60)
+    a = lr * CURVATURE
+    expected = second_order((1 - a) * START, 1 + mu - a, -mu, 60)
+    np.testing.assert_allclose(path, expected, rtol=1e-11, atol=1e-13)
+
+
+def test_nesterov_on_a_quadratic():
+    """x[t + 1] = (1 - a) y[t],  y[t + 1] = x[t + 1] + mu (x[t + 1] - x[t]); the parameter is y."""
+    lr, mu = 0.3, 0.8
+    path = descend(lambda p: optim.SGD(p, lr=lr, momentum=mu, nesterov=True), 60)
+    left = 1 - lr * CURVATURE
+    expected = second_order(left * START + mu * (left - 1) * START, (1 + mu) * left, -mu * left, 60)
+    np.testing.assert_allclose(path, expected, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_adam_under_a_constant_gradient(amsgrad):
+    """m̂ = g and v̂ = g² at every t, whatever the betas."""
+    g = np.array([1e-3, -2.0, 50.0])
+    p = tg.tensor(np.zeros(3), requires_grad=True)
+    adam = optim.Adam([p], lr=0.01, betas=(0.8, 0.99), eps=1e-3, amsgrad=amsgrad)
+    for _ in range(200):
+        p.grad = tg.tensor(g)
+        adam.step()
+    np.testing.assert_allclose(p.detach().numpy(), -200 * 0.01 * g / (np.abs(g) + 1e-3), rtol=1e-12)
+
+
+def test_adamw_without_gradient_only_decays():
+    p = tg.tensor(START, requires_grad=True)
+    adamw = optim.AdamW([p], lr=0.1, weight_decay=0.5)
+    for _ in range(50):
+        p.grad = tg.zeros(4, dtype=tg.float64)
+        adamw.step()
+    np.testing.assert_allclose(p.detach().numpy(), START * 0.95**50, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+def test_infinite_parameters_stay_infinite(name):
+    p = tg.tensor([-float("inf"), 1.0], requires_grad=True)
+    p.grad = tg.tensor([0.0, 1.0])
+    getattr(optim, name)([p], lr=0.1, weight_decay=0).step()
+    assert p[0].item() == -float("inf")
+    assert p[1].item() < 1
+
+
+def test_an_element_does_not_depend_on_where_it_stands():
+    """The same numbers in tensors of many sizes, bit for bit."""
+    values = np.random.default_rng(0).normal(size=(2, 300)).astype(np.float32)
+    cuts = [0, 1, 3, 10, 26, 27, 60, 91, 155, 300]
+
+    def result(cuts):
+        pieces = [slice(a, b) for a, b in pairwise(cuts)]
+        params = [tg.tensor(values[0, piece], requires_grad=True) for piece in pieces]
+        adam = optim.AdamW(params, lr=0.01, amsgrad=True, weight_decay=0.1)
+        for t in range(5):
+            for p, piece in zip(params, pieces, strict=True):
+                p.grad = tg.tensor(values[1, piece] * (t - 2))
+            adam.step()
+        return np.concatenate([p.detach().numpy() for p in params])
+
+    assert result(cuts).tobytes() == result([0, 300]).tobytes()

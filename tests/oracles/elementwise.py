@@ -1,0 +1,153 @@
+"""Oracles of element-wise ops."""
+
+import math
+
+import numpy as np
+from checks import ALL, FLOATS, INTEGERS, NONZERO, NUMBERS
+from scipy import special
+
+from oracles.record import Oracle, case, functional
+
+UNARY_SHAPES = [(), (0,), (1,), (7,), (2, 0, 3), (3, 5), (2, 3, 4), (131,), (17, 19)]
+
+
+# fmt: off
+BINARY_SHAPES = [
+    ((), ()), ((3,), ()), ((), (2, 3)), ((0,), (1,)), ((5,), (5,)), ((2, 3), (3,)), ((2, 1), (1,
+    3)), ((3, 1), (3, 4)), ((2, 3, 4), (3, 1)), ((2, 1, 3), (4, 1)), ((67,), (67,)), ((9, 33),
+    (33,)), ((2, 0), (1,)),
+]
+# fmt: on
+
+
+def unary(name, ref, dtypes=ALL, result="float", **rest):
+    rest = {"inplace": True, "elementwise": True} | rest
+    return Oracle(name, ref, [case(s) for s in UNARY_SHAPES], dtypes, result=result, **rest)
+
+
+def predicate(name, ref):
+    oracle = unary(name, ref, ALL, "bool", grad=False, inplace=False)
+    oracle.cases.append(case(np.array([0.0, -np.inf, np.nan, np.inf, 1.0])))
+    return oracle
+
+
+def binary(name, ref, dtypes=ALL, result="same", **rest):
+    rest = {"inplace": True, "elementwise": True} | rest
+    return Oracle(name, ref, [case(*s) for s in BINARY_SHAPES], dtypes, result=result, **rest)
+
+
+def compare(name, ref):
+    return binary(name, ref, ALL, "bool", grad=False, ulps=0)
+
+
+def bitwise(name, ref):
+    return binary(name, ref, (*INTEGERS, "bool"), grad=False)
+
+
+def sigmoid(x):
+    return special.expit(x)
+
+
+def gelu(x):
+    # x = -inf: the limit 0 is not what x * 0 gives, here or in PyTorch.
+    return 0.5 * x * special.erfc(-x / math.sqrt(2))
+
+
+def gelu_tanh(x):
+    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def truncated_division(a, b):
+    q = np.abs(a) // np.abs(b) * np.sign(a) * np.sign(b)
+    return q if np.issubdtype(np.result_type(q), np.integer) else np.trunc(a / b)
+
+
+# fmt: off
+ELEMENTWISE = [
+    unary("neg", lambda x: -x, NUMBERS, "same", ulps=0),
+    unary("abs", np.abs, NUMBERS, "same", ulps=0),
+    unary("sign", np.sign, NUMBERS, "same", ulps=0, signed_zeros=False, extremes=False),
+    unary("square", np.square, NUMBERS, "same", ulps=0),
+    unary("relu", lambda x: np.where(x < 0, 0, x), NUMBERS, "same", ulps=0, signed_zeros=False),
+    unary("sqrt", np.sqrt, domain=(0.1, 4), ulps=0),
+    unary("rsqrt", lambda x: 1 / np.sqrt(x), domain=(0.1, 4)),
+    unary("reciprocal", lambda x: 1 / x, domain=NONZERO, ulps=0),
+    unary("exp", np.exp, ulps=2),
+    unary("exp2", np.exp2),
+    unary("expm1", np.expm1),
+    unary("log", np.log, domain=(0.1, 4), ulps=2),
+    unary("log2", np.log2, domain=(0.1, 4)),
+    unary("log10", np.log10, domain=(0.1, 4)),
+    unary("log1p", np.log1p, domain=(-0.9, 4)),
+    unary("sin", np.sin),
+    unary("cos", np.cos),
+    unary("tan", np.tan, domain=(-1.4, 1.4)),
+    unary("asin", np.arcsin, domain=(-0.95, 0.95)),
+    unary("acos", np.arccos, domain=(-0.95, 0.95)),
+    unary("atan", np.arctan),
+    unary("sinh", np.sinh),
+    unary("cosh", np.cosh),
+    unary("tanh", np.tanh),
+    unary("asinh", np.arcsinh),
+    unary("acosh", np.arccosh, domain=(1.1, 4)),
+    unary("atanh", np.arctanh, domain=(-0.95, 0.95)),
+    unary("erf", special.erf),
+    unary("erfc", special.erfc),
+    unary("sigmoid", sigmoid),
+    unary("logsigmoid", lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))), FLOATS,
+        op=functional("logsigmoid"), inplace=False),
+    unary("softplus", lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), FLOATS,
+        op=functional("softplus"), inplace=False, extremes=False),
+    unary("silu", lambda x: x * sigmoid(x), FLOATS, op=functional("silu"), inplace=False,
+        extremes=False),
+    unary("gelu", gelu, FLOATS, op=functional("gelu"), inplace=False, magnitude=np.abs,
+        extremes=False),
+    unary("gelu_tanh", gelu_tanh, FLOATS, op=functional("gelu", approximate="tanh"), inplace=False,
+        magnitude=np.abs, extremes=False),
+    unary("floor", np.floor, NUMBERS, "same", ulps=0),
+    unary("ceil", np.ceil, NUMBERS, "same", ulps=0),
+    unary("round", np.round, NUMBERS, "same", ulps=0),
+    unary("trunc", np.trunc, NUMBERS, "same", ulps=0),
+    predicate("isnan", np.isnan),
+    predicate("isinf", np.isinf),
+    predicate("isfinite", np.isfinite),
+    unary("logical_not", np.logical_not, ALL, "bool", grad=False),
+    unary("bitwise_not", np.invert, (*INTEGERS, "bool"), "same", grad=False),
+    binary("add", np.add, ulps=0),
+    binary("sub", np.subtract, NUMBERS, ulps=0,
+        errors=[(lambda lib: lib.tensor([True]) - lib.tensor([True]), RuntimeError, "")]),
+    binary("mul", np.multiply, ulps=0),
+    binary("div", np.divide, result="float", domain=((-3, 3), NONZERO), ulps=0),
+    binary("div_floor", np.floor_divide, NUMBERS, op=lambda lib, a, b: lib.div(a, b,
+        rounding_mode="floor"), domain=((-9, 9), NONZERO), inplace=False, ulps=0, extremes=False),
+    binary("div_trunc", truncated_division, NUMBERS, op=lambda lib, a, b: lib.div(a, b,
+        rounding_mode="trunc"), domain=((-9, 9), NONZERO), inplace=False, ulps=0, extremes=False,
+        errors=[(lambda lib: lib.div(lib.ones(1), lib.ones(1), rounding_mode="up"), RuntimeError,
+        "rounding_mode")]),
+    binary("floor_divide", np.floor_divide, NUMBERS, domain=((-9, 9), NONZERO), grad=False, ulps=0,
+        extremes=False, errors=[(lambda lib: lib.tensor([1]) // lib.tensor([0]), RuntimeError,
+        "ero"), (lambda lib: lib.tensor([1]) // 0, RuntimeError, "ero")]),
+    binary("remainder", np.remainder, NUMBERS, domain=((-9, 9), NONZERO), ulps=4,
+        magnitude=lambda a, b: np.abs(b), signed_zeros=False,
+        errors=[(lambda lib: lib.tensor([1]) % lib.tensor([0]), RuntimeError, "ero")]),
+    binary("fmod", np.fmod, NUMBERS, domain=((-9, 9), NONZERO), ulps=0, signed_zeros=False,
+        errors=[(lambda lib: lib.fmod(lib.tensor([1]), lib.tensor([0])), RuntimeError, "ero")]),
+    binary("pow", np.power, NUMBERS, domain=((0.2, 4), (0, 3)), ulps=8),
+    binary("maximum", np.maximum, ulps=0, inplace=False, signed_zeros=False),
+    binary("minimum", np.minimum, ulps=0, inplace=False, signed_zeros=False),
+    binary("atan2", np.arctan2, result="float", domain=NONZERO),
+    binary("hypot", np.hypot, FLOATS, domain=NONZERO),
+    compare("eq", np.equal),
+    compare("ne", np.not_equal),
+    compare("lt", np.less),
+    compare("le", np.less_equal),
+    compare("gt", np.greater),
+    compare("ge", np.greater_equal),
+    compare("logical_and", np.logical_and),
+    compare("logical_or", np.logical_or),
+    compare("logical_xor", np.logical_xor),
+    bitwise("bitwise_and", np.bitwise_and),
+    bitwise("bitwise_or", np.bitwise_or),
+    bitwise("bitwise_xor", np.bitwise_xor),
+]
+# fmt: on

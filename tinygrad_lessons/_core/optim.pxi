@@ -1,0 +1,323 @@
+# Optimizers: the step of a parameter group is one kernel call over a table of its parameters.
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+
+cdef extern from "optim.h" nogil:
+    enum: TG_OPTIM_STATES, TG_OPTIM_MAXIMIZE, TG_OPTIM_DECOUPLED, TG_OPTIM_OPTION
+
+    ctypedef struct tg_optim_row:
+        void *param
+        const void *grad
+        void *state[4]
+        float *step
+        int64_t numel
+
+cdef extern from *:
+    """
+    /* The columns of optim.def as they stand there. */
+    static const char *const tg_optim_text[][8] = {
+    #define OPTIM(rule, options, states, kept, counts, hypers, scalars, update) \\
+        {#rule, #options, #states, #kept, #counts, #hypers, #scalars, #update},
+    #include "optim.def"
+    #undef OPTIM
+    };
+    """
+    enum: TG_OPTIM_COUNT
+    const char *tg_optim_text[TG_OPTIM_COUNT][8]
+
+cdef enum:
+    MAX_HYPER = 8
+
+cdef class Rule:
+    """A row of optim.def: STATE(a, b) is ("a", "b") here, the other columns likewise; options are in lower case."""
+    cdef readonly int index
+    cdef readonly str name, scalars, update
+    cdef readonly tuple options, state, kept, counts, hyper
+
+    def __cinit__(self, int index):
+        def inside(text):
+            return text[text.index("(") + 1:text.rindex(")")].strip()
+
+        def names(text):
+            return tuple(inside(text).split(", ")) if inside(text) else ()
+
+        columns = [tg_optim_text[index][k].decode() for k in range(8)]
+        self.index = index
+        self.name = columns[0]
+        self.options, self.kept = names(columns[1].lower()), names(columns[3].lower())
+        self.state, self.counts, self.hyper = names(columns[2]), names(columns[4]), names(columns[5])
+        self.scalars, self.update = map(inside, columns[6:])
+
+    def places(self):
+        """Where a group holds the numbers: (key, None), or (key, position) for the member of a tuple."""
+        for name in self.hyper:
+            key = name.rstrip("123456789")
+            yield (name, None) if key == name else (key + "s", int(name[len(key):]) - 1)
+
+OPTIM_RULES = {rule.name: rule for rule in map(Rule, range(TG_OPTIM_COUNT))}
+
+cdef int64_t state_epoch = 1  # rises with every change of a Noticed
+
+class Noticed(dict):
+    """A dict of optimizer state. The compiled steps keep pointers to what is in it, and notice any change."""
+
+@cython.binding(True)
+def _noticed(method):
+    def change(self, *args, **kwargs):
+        global state_epoch
+        state_epoch += 1
+        return method(self, *args, **kwargs)
+    return change
+
+for _name in "__setitem__ __delitem__ __ior__ clear pop popitem setdefault update".split():
+    setattr(Noticed, _name, _noticed(getattr(dict, _name)))
+
+cdef class MultiTensorStep:
+    """The step of one parameter group by one rule.
+
+    The table has a row per parameter. What state it points to is settled in bind(), whenever the list of parameters,
+    a layout, the options or the state's dicts have changed, or a first gradient has come. The pointers to parameters
+    and gradients are put in by fill(), in every step.
+    """
+    cdef Rule rule
+    cdef list places            # of the rule's numbers, in the group
+    cdef list params            # whom the rows belong to
+    cdef object state           # where their state is
+    cdef list held              # one alias per block of memory that holds state
+    cdef list runs              # (first row, rows, is float64): each is one call
+    cdef list copies            # (parameter or None, the contiguous copy that stands in for it or its gradient)
+    cdef Py_ssize_t n
+    cdef tg_optim_row *rows
+    cdef tg_meta **metas        # the layouts of the parameters, when they were bound
+    cdef float *steps           # for rules that do not show their step count in the state
+    cdef int64_t epoch
+    cdef int flags
+    cdef bint running
+    cdef double hyper[MAX_HYPER]
+
+    def __cinit__(self, str rule):
+        self.rule = OPTIM_RULES[rule]
+        self.places = list(self.rule.places())
+        self.params, self.held, self.runs, self.copies = [], [], [], []
+
+    def __dealloc__(self):
+        self.release()
+
+    cdef void release(self) noexcept:
+        cdef Py_ssize_t i
+        for i in range(self.n):
+            tg_meta_release(self.metas[i])
+        PyMem_Free(self.rows)
+        PyMem_Free(self.metas)
+        PyMem_Free(self.steps)
+        self.rows, self.metas, self.steps = NULL, NULL, NULL
+        self.n = self.epoch = 0
+
+    def __call__(self, dict group, state):
+        """Update the group's parameters that have a gradient, with the numbers the group holds now."""
+        if self.running:
+            raise RuntimeError("step: this optimizer is in the middle of a step, further out or on another thread")
+        self.running = True
+        try:
+            self.run(group, state)
+        finally:
+            self.running = False
+
+    cdef int run(self, dict group, state) except -1:
+        cdef list params = group["params"]
+        cdef int flags = self.read(group)
+        cdef Py_ssize_t first, rows
+        cdef bint is_double
+        cdef tg_call c
+        if flags != self.flags or self.epoch != state_epoch or state is not self.state:
+            self.bind(params, state, flags)
+        while not self.fill(params):
+            self.bind(params, state, flags)
+        c.ndim = 0
+        c.flags = flags
+        c.hyper = self.hyper
+        c.n[1] = c.n[2] = 0  # the GIL is kept: the table's pointers are not counted
+        for first, rows, is_double in self.runs:
+            c.fn = tg_k.optim[self.rule.index][is_double]
+            c.n[0] = rows
+            c.p[0] = self.rows + first
+            launch(&c)
+        for alias in self.held:
+            bump((<Tensor>alias).v)
+        if self.copies:
+            for param, copy in self.copies:
+                if param is not None:
+                    copy_into((<Tensor>param).v, (<Tensor>copy).v)
+            self.copies.clear()
+        return 0
+
+    cdef int read(self, dict group) except -1:
+        """Take over the group's numbers; returns its options as flags."""
+        cdef int flags = 0, k
+        self.hyper[0] = group.get("weight_decay", 0)
+        if group.get("maximize"):
+            flags |= TG_OPTIM_MAXIMIZE
+        if group.get("decoupled_weight_decay"):
+            flags |= TG_OPTIM_DECOUPLED
+        for k, name in enumerate(self.rule.options):
+            if group[name]:
+                flags |= TG_OPTIM_OPTION << k
+        for k, (key, position) in enumerate(self.places):
+            self.hyper[k + 1] = group[key] if position is None else group[key][position]
+        return flags
+
+    cdef bint fill(self, list params) except -1:
+        """Point the rows at today's parameters and gradients; false if something is not as it was when bound."""
+        cdef Py_ssize_t i
+        cdef tg_optim_row *row
+        cdef val v, g
+        if len(params) != self.n:
+            return False
+        self.copies.clear()
+        for i in range(self.n):
+            if params[i] is not self.params[i]:
+                return False
+            v = (<Tensor>self.params[i]).v
+            g = v.grad
+            row = &self.rows[i]
+            row.grad = NULL
+            if g is NULL:
+                continue
+            if row.step is NULL or v.meta is not self.metas[i]:
+                return False
+            row.param = v.data
+            row.grad = g.data
+            if g.meta is not v.meta or not v.meta.flags & TG_CONTIGUOUS:
+                self.stand_in(row, self.params[i])
+            bump(v)
+        return True
+
+    cdef int stand_in(self, tg_optim_row *row, Tensor param) except -1:
+        """Give the kernel contiguous copies of a parameter or gradient that is not contiguous itself."""
+        cdef val v = param.v, g = v.grad
+        if g.meta.dtype != v.meta.dtype or not same_shape(g.meta, v.meta):
+            raise RuntimeError(
+                f"step: a {type_name(v.meta.dtype)} parameter of shape {as_tuple(v.meta.ndim, v.meta.shape)} has a "
+                f"{type_name(g.meta.dtype)} gradient of shape {as_tuple(g.meta.ndim, g.meta.shape)}; they must agree")
+        if not v.meta.flags & TG_CONTIGUOUS:
+            check_writable(v, "step")
+            copy = wrap(dense_copy(v, v.meta.dtype))
+            row.param = (<Tensor>copy).v.data
+            self.copies.append((param, copy))
+        if not g.meta.flags & TG_CONTIGUOUS:
+            copy = wrap(dense_copy(g, g.meta.dtype))
+            row.grad = (<Tensor>copy).v.data
+            self.copies.append((None, copy))
+        return 0
+
+    cdef int bind(self, list params, state, int flags) except -1:
+        """Make the rows anew; state that parameters with a gradient lack comes to be, zeros in one block of memory."""
+        cdef Py_ssize_t i, first = 0, n = len(params)
+        cdef Rule rule = self.rule
+        cdef Tensor p
+        cdef int k
+        needed = [name for name, when in zip(rule.state, rule.kept)
+                  if when == "1" or flags & (TG_OPTIM_OPTION << rule.options.index(when))]
+        entries, lacking = [], {TG_F32: [], TG_F64: []}
+        self.release()
+        self.params = list(params)
+        self.rows = <tg_optim_row *>PyMem_Calloc(n, sizeof(tg_optim_row))
+        self.metas = <tg_meta **>PyMem_Calloc(n, sizeof(tg_meta *))
+        self.steps = <float *>PyMem_Calloc(n, sizeof(float))
+        if self.rows is NULL or self.metas is NULL or self.steps is NULL:
+            raise MemoryError("not enough memory for an optimizer's table")
+        self.n = n
+        uncounted, lasting = [], isinstance(state, Noticed)
+        for i, param in enumerate(self.params):
+            if not isinstance(param, Tensor):
+                raise TypeError(f"step: a parameter must be a tensor, not {type(param).__name__}")
+            p = param
+            self.metas[i] = tg_meta_retain(p.v.meta)
+            self.rows[i].numel = p.v.meta.numel
+            entries.append(None)
+            if p.v.grad is NULL:
+                continue
+            if not is_float(p.v.meta.dtype):
+                raise RuntimeError(f"step: a parameter must be float32 or float64, not {type_name(p.v.meta.dtype)}")
+            self.rows[i].step = &self.steps[i]
+            if not needed and not rule.counts:
+                continue
+            entries[i] = entry = state[p]
+            lasting = lasting and isinstance(entry, Noticed)
+            uncounted += [(entry, name, None) for name in rule.counts if entry.get(name) is None]
+            missing = [(entry, name, p) for name in needed if entry.get(name) is None]
+            lacking[p.v.meta.dtype] += missing
+            self.steps[i] = not missing  # such a rule asks no more than whether it is the first step
+        create(uncounted, TG_F32)
+        for k in lacking:
+            create(lacking[k], k)
+        aliases = {}
+        for i, entry in enumerate(entries):
+            if entry is not None:
+                for name in rule.counts:
+                    self.rows[i].step = <float *>state_memory(entry, name, NULL, aliases)
+                for name in needed:
+                    self.rows[i].state[rule.state.index(name)] = state_memory(entry, name, self.metas[i], aliases)
+        self.held = list(aliases.values())
+        self.runs = []
+        for i in range(1, n + 1):
+            if i == n or self.metas[i].dtype != self.metas[first].dtype:
+                self.runs.append((first, i - first, self.metas[first].dtype == TG_F64))
+                first = i
+        self.flags, self.state = flags, state
+        self.epoch = state_epoch if lasting else 0
+        return 0
+
+cdef int create(list wanted, int t) except -1:
+    """For each (entry, name, like): entry[name] = zeros of like's shape, or 0-d; all in one block of type t."""
+    cdef int64_t end = 0, bytes
+    cdef int size = tg_size[t]
+    cdef Tensor block
+    cdef tg_meta *m
+    if not wanted:
+        return 0
+    starts = []
+    for _, _, like in wanted:
+        bytes = size * ((<Tensor>like).v.meta.numel if like is not None else 1)
+        if bytes >= 64:  # a cache line
+            end = (end + 63) & ~63
+        starts.append(end)
+        end += bytes
+    end = (end + size - 1) // size
+    block = wrap(make_zeros(t, 1, &end))
+    for (entry, name, like), start in zip(wanted, starts):
+        if like is None:
+            m = tg_meta_contiguous(<tg_dtype>t, 0, NULL)
+        else:
+            m = tg_meta_contiguous(<tg_dtype>t, (<Tensor>like).v.meta.ndim, (<Tensor>like).v.meta.shape)
+        bytes = start
+        entry[name] = wrap(checked(tg_value_new(tg_storage_retain(block.v.storage), block.v.data + bytes, m)))
+    return 0
+
+cdef void *state_memory(entry, str name, tg_meta *like, dict aliases) except NULL:
+    """Where the state entry[name] lies: as many elements as like, or one float32. Its memory gets an alias."""
+    cdef object found = entry[name]
+    cdef val v
+    cdef int t = TG_F32 if like is NULL else like.dtype
+    cdef int64_t numel = 1 if like is NULL else like.numel
+    if isinstance(found, Tensor):
+        v = (<Tensor>found).v
+        if v.meta.dtype == t and v.meta.numel == numel and v.meta.flags & TG_CONTIGUOUS \
+                and (like is NULL or same_shape(v.meta, like)):
+            if <size_t>v.storage not in aliases:
+                aliases[<size_t>v.storage] = wrap(checked(
+                    tg_value_new(tg_storage_retain(v.storage), v.data, tg_meta_retain(v.meta))))
+            return v.data
+        is_ = (f"{'' if v.meta.flags & TG_CONTIGUOUS else 'non-contiguous '}{type_name(v.meta.dtype)} "
+               f"{as_tuple(v.meta.ndim, v.meta.shape)}")
+    else:
+        is_ = type(found).__name__
+    shape = () if like is NULL else as_tuple(like.ndim, like.shape)
+    raise RuntimeError(f"step: the state {name!r} of a parameter is {is_}, but must be a contiguous {type_name(t)} "
+                       f"tensor of shape {shape}")
+
+def clear_gradients(list params):
+    """p.grad = None for each parameter."""
+    for p in params:
+        tg_release(require_tensor(p, "zero_grad", "a parameter").v.grad)
+        (<Tensor>p).v.grad = NULL

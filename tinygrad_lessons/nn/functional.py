@@ -1,0 +1,315 @@
+"""The functions behind the layers, without state; usually imported as `F`."""
+
+import warnings
+
+from tinygrad_lessons import _core
+from tinygrad_lessons._core import Tensor, one_hot
+
+__all__ = [
+    "batch_norm",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "dropout",
+    "gelu",
+    "l1_loss",
+    "linear",
+    "log_softmax",
+    "logsigmoid",
+    "mse_loss",
+    "nll_loss",
+    "one_hot",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "tanh",
+]
+
+
+# Activations
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(0, x), element by element; `inplace` overwrites the input.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.relu(tg.tensor([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+    return Tensor.relu_(input) if inplace else Tensor.relu(input)
+
+
+def tanh(input: Tensor) -> Tensor:
+    """tanh x, element by element.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.tanh(tg.zeros(1)).tolist()
+    [0.0]
+    """
+    return Tensor.tanh(input)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-x)), element by element.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.sigmoid(tg.zeros(1)).tolist()
+    [0.5]
+    """
+    return Tensor.sigmoid(input)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(1 / (1 + exp(-x))), element by element, without overflow.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.logsigmoid(tg.tensor([-1000.0])).tolist()
+    [-1000.0]
+    """
+    return Tensor.logsigmoid(input)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x Φ(x) with Φ the normal distribution function; "tanh" approximates Φ.
+
+    Source: Hendrycks and Gimpel 2016, Gaussian Error Linear Units.
+
+    >>> import tinygrad_lessons as tg
+    >>> round(tg.nn.functional.gelu(tg.tensor([1.0])).item(), 4)
+    0.8413
+    """
+    return Tensor.gelu(input, approximate=approximate)
+
+
+def softmax(input: Tensor, dim: int | None = None, *, dtype=None) -> Tensor:
+    """exp(xᵢ) / Σⱼ exp(xⱼ) along `dim`; the input is converted to `dtype` first, if given.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.softmax(tg.zeros(4), dim=0).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
+    dim = _implicit_dim("softmax", input) if dim is None else dim
+    return (input if dtype is None else input.to(dtype)).softmax(dim)
+
+
+def log_softmax(input: Tensor, dim: int | None = None, *, dtype=None) -> Tensor:
+    """xᵢ - log Σⱼ exp(xⱼ) along `dim`; the input is converted to `dtype` first, if given.
+
+    >>> import tinygrad_lessons as tg
+    >>> round(tg.nn.functional.log_softmax(tg.zeros(2), dim=0)[0].item(), 4)
+    -0.6931
+    """
+    dim = _implicit_dim("log_softmax", input) if dim is None else dim
+    return (input if dtype is None else input.to(dtype)).log_softmax(dim)
+
+
+def _implicit_dim(name, input):
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. "
+        "Change the call to include dim=X as an argument.",
+        stacklevel=3,
+    )
+    return 0 if input.ndim in (0, 1, 3) else 1
+
+
+# Layers
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y = x Wᵀ + b with x (*, in), W (out, in) and b (out,).
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.linear(tg.ones(1, 2), tg.ones(3, 2)).tolist()
+    [[2.0, 2.0, 2.0]]
+    """
+    return _core.linear(input, weight, bias)
+
+
+def _check_probability(p: float) -> None:
+    """Raise ValueError unless 0 ≤ p ≤ 1."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """In training, zero each element with probability `p` and scale the rest by 1 / (1 - p).
+
+    Draws from the default generator. Raises ValueError unless 0 ≤ p ≤ 1.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.dropout(tg.ones(2), 0.5, training=False).tolist()
+    [1.0, 1.0]
+    """
+    _check_probability(p)
+    if p == 0 or not training:
+        return input
+    dropped = _core.dropout(input, p)
+    return input.copy_(dropped) if inplace else dropped
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / √(var + eps) · weight + bias per channel, the second dimension of the input.
+
+    With `training`, the statistics are the batch's, and the running ones (which may be None) move
+    towards them in place. Raises ValueError when training on one value per channel or with eps
+    not above 0.
+
+    >>> import tinygrad_lessons as tg
+    >>> x = tg.tensor([[1.0], [3.0]])
+    >>> tg.nn.functional.batch_norm(x, tg.ones(1), tg.ones(1), eps=0.0).tolist()
+    [[0.0], [2.0]]
+    """
+    if eps < 0 or (training and eps == 0):
+        raise ValueError(f"batch_norm eps must be positive (0 will do in evaluation), got {eps}")
+    return _core.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
+
+
+# Losses
+
+
+def _reduce(loss, reduction):
+    if reduction == "mean":
+        return loss.mean()
+    if reduction == "sum":
+        return loss.sum()
+    if reduction == "none":
+        return loss
+    raise ValueError(
+        f"{reduction!r} is not a valid value for reduction: use 'mean', 'sum' or 'none'"
+    )
+
+
+def _difference(input, target):
+    if input.shape != target.shape:
+        warnings.warn(
+            f"Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}). This will likely lead to incorrect results due to broadcasting. "
+            "Please ensure they have the same size.",
+            stacklevel=3,
+        )
+    return input - target
+
+
+def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
+    """(input - target)², reduced; warns when the shapes differ and broadcast.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.mse_loss(tg.ones(2), tg.tensor([1.0, 3.0])).item()
+    2.0
+    """
+    return _reduce(_difference(input, target).square(), reduction)
+
+
+def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
+    """|input - target|, reduced; warns when the shapes differ and broadcast.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.l1_loss(tg.ones(2), tg.tensor([1.0, 3.0])).item()
+    1.0
+    """
+    return _reduce(_difference(input, target).abs(), reduction)
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """-weight[t] · input[t] for class indices t; the mean is weighted.
+
+    `input` holds log-probabilities (N, C, …) or (C,), `target` int64 indices (N, …) or a scalar;
+    targets equal to `ignore_index` count nothing.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.nll_loss(tg.tensor([[-0.5, -1.0]]), tg.tensor([1])).item()
+    1.0
+    """
+    return _core.nll_loss(input, target, weight, ignore_index, reduction)
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """-Σ_c weight[c] q[c] log softmax(input)[c] over the classes, dimension 1 of (N, C, …).
+
+    `target` gives q either as int64 class indices (N, …), or as floating-point probabilities of
+    the input's shape. Smoothing replaces q by (1 - s) q + s / C. The mean over class indices is
+    weighted and leaves out `ignore_index`; over probabilities it divides by the number of targets.
+
+    >>> import tinygrad_lessons as tg
+    >>> round(tg.nn.functional.cross_entropy(tg.zeros(1, 2), tg.tensor([1])).item(), 4)
+    0.6931
+    """
+    if not isinstance(target, Tensor):
+        raise TypeError(
+            f"cross_entropy: the target must be a tensor, got {type(target).__name__}; "
+            "make one with tensor(target)"
+        )
+    if not target.is_floating_point():
+        return _core.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+    if input.shape != target.shape:
+        raise RuntimeError(
+            "cross_entropy: a floating-point target holds class probabilities and must have the "
+            f"input's shape {tuple(input.shape)}, got {tuple(target.shape)}; "
+            "class indices must be int64"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError("cross_entropy: ignore_index is not supported for class probabilities")
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    class_dim = 0 if input.ndim == 1 else 1
+    classes = input.shape[class_dim]
+    if label_smoothing > 0:
+        target = target * (1 - label_smoothing) + label_smoothing / classes
+    if weight is not None:
+        target = target * weight.view(-1, *[1] * (input.ndim - class_dim - 1))
+    loss = -(input.log_softmax(class_dim) * target).sum(class_dim)
+    return _reduce(loss, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """-weight · (pos_weight · t log σ(x) + (1 - t) log(1 - σ(x))), reduced; stable for any x.
+
+    `target` holds probabilities of the input's shape; the weights broadcast.
+    Raises ValueError when the shapes differ.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.binary_cross_entropy_with_logits(
+    ...     tg.tensor([1000.0]), tg.tensor([0.0])
+    ... ).item()
+    1000.0
+    """
+    if input.shape != target.shape:
+        raise ValueError(
+            f"Target size ({target.shape}) must be the same as input size ({input.shape})"
+        )
+    # log(1 - σ(x)) = log σ(x) - x, so one stable logarithm serves both terms.
+    log_weight = 1 if pos_weight is None else (pos_weight - 1) * target + 1
+    loss = (1 - target) * input - log_weight * input.logsigmoid()
+    if weight is not None:
+        loss = loss * weight
+    return _reduce(loss, reduction)

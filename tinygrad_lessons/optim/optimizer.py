@@ -1,0 +1,343 @@
+"""What all optimizers share: parameter groups, state, saving and loading it, hooks, the step."""
+
+import itertools
+import warnings
+from collections import OrderedDict
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import wraps
+
+from tinygrad_lessons._core import MultiTensorStep, Tensor, clear_gradients, enable_grad
+from tinygrad_lessons.nn.hooks import RemovableHandle
+
+from .state import State, copied
+
+_NOT_NEGATIVE = {
+    "lr": "learning rate",
+    "eps": "epsilon value",
+    "momentum": "momentum value",
+    "weight_decay": "weight_decay value",
+}
+
+_hook_keys = itertools.count()
+
+
+def _with_hooks(step):
+    @wraps(step)
+    def hooked(self, *args, **kwargs):
+        if not self._pre_hooks and not self._post_hooks:
+            return step(self, *args, **kwargs)
+        args = (self, *args)
+        for hook in tuple(self._pre_hooks.values()):
+            changed = hook(self, args, kwargs)
+            if changed is not None:
+                if not isinstance(changed, tuple) or len(changed) != 2:
+                    raise RuntimeError(
+                        f"{type(self).__name__}: a step pre-hook must return None or a tuple of "
+                        f"(new_args, new_kwargs), but got {changed}."
+                    )
+                args, kwargs = changed
+        result = step(*args, **kwargs)
+        for hook in tuple(self._post_hooks.values()):
+            hook(self, args, kwargs)
+        return result
+
+    return hooked
+
+
+def _add_hook(hooks, hook):
+    key = next(_hook_keys)
+    hooks[key] = hook
+    return RemovableHandle(hooks, key)
+
+
+class Optimizer:
+    """Base of all optimizers: holds parameter groups (dicts) and the state of each parameter.
+
+    A compiled rule names its row of csrc/optim.def in `_rule`, and its options are the keys of
+    `defaults`; `step` does the rest. An optimizer written in Python overrides `step`, and finds
+    its parameters in `self.param_groups` and a dict for each in `self.state`.
+
+    Args:
+        params: an iterable of tensors, of (name, tensor) pairs, or of dicts with "params" and
+            options that differ from the defaults.
+        defaults: the options, by name.
+
+    Raises:
+        TypeError: `params` is a tensor, or holds something that is none.
+        ValueError: no parameters; one that is no leaf, or in two groups; an option out of range.
+
+    >>> import tinygrad_lessons as tg
+    >>> class SignDescent(tg.optim.Optimizer):
+    ...     @tg.no_grad()
+    ...     def step(self):
+    ...         for group in self.param_groups:
+    ...             for p in group["params"]:
+    ...                 p.sub_(group["lr"] * p.grad.sign())
+    >>> p = tg.tensor([1.0, -3.0], requires_grad=True)
+    >>> optimizer = SignDescent([p], {"lr": 0.5})
+    >>> (p * p).sum().backward()
+    >>> optimizer.step()
+    >>> p.tolist()
+    [0.5, -2.5]
+    """
+
+    _rule = None
+
+    def __init__(self, params, defaults: dict):
+        if isinstance(params, Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or "
+                f"dicts, but got {type(params).__name__}"
+            )
+        self.defaults = defaults
+        self.state = {}
+        self.param_groups = []
+        self._prepare()
+        groups = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
+            self.add_param_group(group)
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = _with_hooks(cls.step)
+
+    def _prepare(self):
+        """What is not part of the state: hooks, and the tables of the compiled steps."""
+        self._pre_hooks, self._post_hooks = OrderedDict(), OrderedDict()
+        self._steps = []
+
+    # ---- options ----
+
+    def _check_group(self, group):
+        for name, what in _NOT_NEGATIVE.items():
+            value = group.get(name, 0)
+            if isinstance(value, Tensor) and value.numel() != 1:
+                raise ValueError(f"Tensor {name} must be 1-element")
+            if not value >= 0:
+                raise ValueError(f"Invalid {what}: {value}")
+        for i, beta in enumerate(group.get("betas", ())):
+            if not 0 <= beta < 1:
+                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+        if group.get("fused") and group.get("foreach"):
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+        if group.get("differentiable"):
+            raise NotImplementedError(
+                f"{type(self).__name__}: differentiable=True is not supported: step() writes in "
+                "place and leaves no trace on the tape"
+            )
+
+    def add_param_group(self, param_group: dict) -> None:
+        """Add a group: a dict with "params" and the options in which it differs from the defaults.
+
+        Raises:
+            TypeError, ValueError: as the constructor.
+
+        >>> import tinygrad_lessons as tg
+        >>> sgd = tg.optim.SGD([tg.zeros(2, requires_grad=True)], lr=0.1)
+        >>> sgd.add_param_group({"params": tg.zeros(3, requires_grad=True), "lr": 0.01})
+        >>> [group["lr"] for group in sgd.param_groups]
+        [0.1, 0.01]
+        """
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        params = param_group["params"]
+        if isinstance(params, set):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the "
+                "ordering of tensors in sets will change between runs. Please use a list instead."
+            )
+        params = [params] if isinstance(params, Tensor) else list(params)
+        names = [param[0] for param in params if isinstance(param, tuple)]
+        if names and len(names) < len(params):
+            raise ValueError(
+                "all optimizer params should be with/without names. Some param names are missing"
+            )
+        params = [param[1] for param in params] if names else params
+        for param in params:
+            if not isinstance(param, Tensor):
+                raise TypeError(
+                    "optimizer can only optimize Tensors, but one of the params is "
+                    f"{type(param).__name__}"
+                )
+            if not (param.is_leaf or param.retains_grad):
+                raise ValueError("can't optimize a non-leaf Tensor")
+        if len({id(param) for param in params}) < len(params):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; a parameter is "
+                "updated as often as it occurs",
+                stacklevel=3,
+            )
+        taken = {id(param) for group in self.param_groups for param in group["params"]}
+        if not taken.isdisjoint(id(param) for param in params):
+            raise ValueError("some parameters appear in more than one parameter group")
+
+        param_group["params"] = params
+        if names:
+            param_group["param_names"] = names
+        for name, default in self.defaults.items():
+            param_group.setdefault(name, default)
+        self._check_group(param_group)
+        self.param_groups.append(param_group)
+
+    def __repr__(self):
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])
+
+    # ---- the step ----
+
+    @_with_hooks
+    def step(self, closure=None):
+        """Update every parameter that has a gradient; returns what `closure` returns.
+
+        Args:
+            closure: called first, with gradients enabled: it computes the loss anew, calls
+                `backward`, and returns the loss.
+
+        Raises:
+            NotImplementedError: in a subclass that has neither a rule nor a `step` of its own.
+        """
+        if self._rule is None:
+            raise NotImplementedError(f"{type(self).__name__}: step is not defined")
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        if len(self._steps) != len(self.param_groups):
+            self._steps = [MultiTensorStep(self._rule) for _ in self.param_groups]
+        for step, group in zip(self._steps, self.param_groups, strict=True):
+            step(group, self._state)
+        return loss
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Let go of all gradients, or fill them with zeros if not `set_to_none`.
+
+        A parameter whose gradient is None is passed over by `step`; one whose gradient is zero
+        still moves by momentum and weight decay.
+        """
+        for group in self.param_groups:
+            if set_to_none:
+                clear_gradients(group["params"])
+                continue
+            for param in group["params"]:
+                if param.grad is not None:
+                    param.grad.detach_().zero_()
+
+    def register_step_pre_hook(self, hook):
+        """Call `hook(optimizer, args, kwargs)` before each step; a returned (args, kwargs) counts.
+
+        As in PyTorch, `args` begins with the optimizer. Returns a handle with `remove()`.
+
+        >>> import tinygrad_lessons as tg
+        >>> sgd = tg.optim.SGD([tg.zeros(2, requires_grad=True)])
+        >>> handle = sgd.register_step_pre_hook(lambda *_: print("before"))
+        >>> sgd.step()
+        before
+        """
+        return _add_hook(self._pre_hooks, hook)
+
+    def register_step_post_hook(self, hook):
+        """Call `hook(optimizer, args, kwargs)` after each step; returns a handle to remove it."""
+        return _add_hook(self._post_hooks, hook)
+
+    # ---- state ----
+
+    @property
+    def state(self):
+        """Parameter → dict of its state; the dict comes to be when first asked for."""
+        return self._state
+
+    @state.setter
+    def state(self, state):
+        self._state = State(state)
+
+    def state_dict(self) -> dict:
+        """The state and the groups' options, in PyTorch's layout: parameters are numbered.
+
+            {"state": {0: {"step": tensor(3.), "exp_avg": …}, …},
+             "param_groups": [{"lr": 0.001, …, "params": [0, 1]}, …]}
+
+        The tensors are the living state, not copies. `tg.save` saves it.
+        """
+        numbers, groups = {}, []
+        for group in self.param_groups:
+            for param in group["params"]:
+                numbers.setdefault(id(param), len(numbers))
+            packed = {key: value for key, value in group.items() if key != "params"}
+            groups.append({**packed, "params": [numbers[id(p)] for p in group["params"]]})
+        state = {
+            numbers.get(id(key), key): dict(value) if isinstance(value, dict) else value
+            for key, value in self._state.items()
+        }
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping) -> None:
+        """Take over the state and options of a `state_dict`, also one of PyTorch's.
+
+        State is copied, in the type of its parameter. Leaves may be tensors or whatever NumPy
+        reads as an array. Parameters are matched by their order; the options of the groups are
+        those of `state_dict` afterwards.
+
+        Raises:
+            TypeError: not a mapping.
+            ValueError: "state" or "param_groups" is missing, or the numbers of groups or of
+                parameters differ.
+
+        >>> import tinygrad_lessons as tg
+        >>> old = tg.optim.Adam([tg.zeros(2, requires_grad=True)], lr=0.5)
+        >>> new = tg.optim.Adam([tg.zeros(2, requires_grad=True)])
+        >>> new.load_state_dict(old.state_dict())
+        >>> new.param_groups[0]["lr"]
+        0.5
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(
+                "load_state_dict: expected state_dict to be dict-like, got "
+                f"{type(state_dict).__name__}"
+            )
+        for key in ("state", "param_groups"):
+            if key not in state_dict:
+                raise ValueError(f"load_state_dict: the state dict has no {key!r}")
+        saved = deepcopy(state_dict["param_groups"])
+        if len(saved) != len(self.param_groups):
+            raise ValueError("loaded state dict has a different number of parameter groups")
+        owners = {}
+        for group, own in zip(saved, self.param_groups, strict=True):
+            if len(group["params"]) != len(own["params"]):
+                raise ValueError(
+                    "loaded state dict contains a parameter group that doesn't match the size of "
+                    "optimizer's group"
+                )
+            owners.update(zip(group["params"], own["params"], strict=True))
+            group["params"] = own["params"]
+            if "param_names" in own:
+                group.setdefault("param_names", own["param_names"])
+        state = {}
+        for key, value in state_dict["state"].items():
+            param = owners.get(key)
+            state[key if param is None else param] = copied(value, param)
+        self.__setstate__({"state": state, "param_groups": saved})
+
+    def __getstate__(self):
+        return {
+            "defaults": self.defaults,
+            "state": self._state,
+            "param_groups": self.param_groups,
+        }
+
+    def __setstate__(self, state):
+        if "_steps" not in self.__dict__:
+            self._prepare()
+        defaults = state.get("defaults", self.__dict__.get("defaults"))
+        for group in state["param_groups"]:
+            for name, default in defaults.items():
+                group.setdefault(name, default)
+            self._check_group(group)
+        for name, value in state.items():
+            setattr(self, name, value)

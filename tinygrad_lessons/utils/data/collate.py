@@ -1,0 +1,50 @@
+"""How a list of samples becomes one batch."""
+
+from collections.abc import Mapping, Sequence
+from numbers import Number
+
+import numpy as np
+
+import tinygrad_lessons as tg
+
+
+def default_collate(batch):
+    """One batch from a list of samples, new first dimension = number of samples.
+
+    Tensors are stacked; NumPy arrays and numbers become tensors (Python floats float64); dicts,
+    lists and tuples are collated entry by entry; strings and bytes stay a list.
+
+    Raises:
+        RuntimeError: samples that are sequences differ in length.
+        TypeError: a sample is none of the above.
+
+    Example:
+        >>> from tinygrad_lessons.utils.data import default_collate
+        >>> default_collate([{"x": 1, "name": "a"}, {"x": 2, "name": "b"}])
+        {'x': tensor([1, 2]), 'name': ['a', 'b']}
+    """
+    first = batch[0]
+    if isinstance(first, tg.Tensor):
+        return tg.stack(list(batch))
+    if isinstance(first, (np.ndarray, np.generic)):
+        return tg.stack([tg.as_tensor(sample) for sample in batch])
+    if isinstance(first, float):
+        return tg.tensor(batch, dtype=tg.float64)
+    if isinstance(first, Number):
+        return tg.tensor(batch)
+    if isinstance(first, (str, bytes)):
+        return batch
+    if isinstance(first, Mapping):
+        return {key: default_collate([sample[key] for sample in batch]) for key in first}
+    if isinstance(first, Sequence):
+        if any(len(sample) != len(first) for sample in batch):
+            raise RuntimeError(
+                f"default_collate: samples have lengths {[len(sample) for sample in batch]}: "
+                "each must have the same; give the DataLoader a collate_fn that pads them"
+            )
+        entries = [default_collate(entry) for entry in zip(*batch, strict=True)]
+        return type(first)(*entries) if hasattr(first, "_fields") else entries
+    raise TypeError(
+        f"default_collate: samples are of type {type(first).__name__}: expected tensors, NumPy "
+        "arrays, numbers, strings, dicts or sequences of these; give the DataLoader a collate_fn"
+    )
