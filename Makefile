@@ -66,7 +66,7 @@ $(VENV)/venv:
 	@touch $@
 
 $(VENV)/built: $(VENV)/venv $(ENGINE)
-	@echo "installing, and building the engine: this takes about a minute"
+	@echo "installing, and building the engine: this takes a few minutes"
 	$(PIP) --editable '.[plot,test]'
 	@touch $@
 

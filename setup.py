@@ -5,7 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 if sys.platform == "win32":
-    sys.exit("tinygrad_lessons does not build on Windows: use it under WSL, the Windows Subsystem for Linux")
+    sys.exit(
+        "tinygrad_lessons does not build on Windows: use it under WSL, the Windows Subsystem for Linux"
+    )
 
 import numpy
 from Cython.Build import cythonize
@@ -17,11 +19,20 @@ from generate import generate  # noqa: E402
 
 CSRC = Path("csrc")
 SOURCES = sorted(map(str, [*CSRC.glob("*.c"), *CSRC.glob("isa/*.c")]))
-HEADERS = sorted(map(str, [*CSRC.glob("*.h"), *CSRC.glob("*.inc"), *CSRC.glob("*.def"), *CSRC.glob("isa/*.h")]))
+HEADERS = sorted(
+    map(str, [*CSRC.glob("*.h"), *CSRC.glob("*.inc"), *CSRC.glob("*.def"), *CSRC.glob("isa/*.h")])
+)
 CORE = Path("tinygrad_lessons/_core")
 
 # No -ffast-math: NaN and infinity keep their meaning. The first two let loops with square roots and selects vectorise.
-KERNEL_FLAGS = ["-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fwrapv"]
+KERNEL_FLAGS = [
+    "-O3",
+    "-std=gnu11",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    "-fwrapv",
+]
 FLAGS = ["-fvisibility=hidden", "-fno-strict-aliasing", "-w"]
 
 

@@ -106,7 +106,7 @@ def test_second_backward_needs_retain_graph():
     y.backward(retain_graph=True)
     y.backward()
     assert x.grad.tolist() == [12.0]
-    with pytest.raises(RuntimeError, match="second time"):
+    with pytest.raises(RuntimeError, match="freed"):
         y.backward()
 
 
@@ -114,7 +114,7 @@ def test_freed_part_of_a_graph():
     x = leaf(3.0)
     shared = x * x
     (shared * 2).sum().backward()
-    with pytest.raises(RuntimeError, match="second time"):
+    with pytest.raises(RuntimeError, match="freed"):
         (shared * 3).sum().backward()
 
 
@@ -594,7 +594,7 @@ def test_saved_tensors_of_a_function_are_guarded():
         y.sum().backward()
     y = MulAdd.apply(a, b, 0.0)
     y.sum().backward()
-    with pytest.raises(RuntimeError, match="second time"):
+    with pytest.raises(RuntimeError, match="freed"):
         y.sum().backward()
 
 
@@ -633,7 +633,7 @@ def test_changed_saved_tensors_are_noticed(op, write):
         out.sum().backward()
     text = str(error.value)
     # The tensor by its shape, the op by its name.
-    assert "[2]" in text or "(2,)" in text
+    assert "[2]" in text or "(2," in text
     assert "Backward" in text or op in text.lower()
     assert "in" in text and "place" in text
 

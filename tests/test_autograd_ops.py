@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from checks import contiguous, generator, numpy_of, sample, stepped, transposed
 from oracles import ORACLES
-from tinygrad_lessons.autograd import gradcheck, gradgradcheck
 
 import tinygrad_lessons as tg
+from tinygrad_lessons.autograd import gradcheck, gradgradcheck
 
 pytestmark = pytest.mark.kernel
 

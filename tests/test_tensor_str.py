@@ -57,6 +57,15 @@ def test_suffixes():
     assert tensor_str(tg.ones(0, dtype=tg.int64)) == f"tensor([], dtype={tg.int64})"
 
 
+def test_the_default_dtype_is_not_named():
+    a, b = tg.tensor(1.0, dtype=tg.float64), tg.tensor(1.0)
+    tg.set_default_dtype(tg.float64)
+    try:
+        assert tensor_str(a) == "tensor(1.)" and "float32" in tensor_str(b)
+    finally:
+        tg.set_default_dtype(tg.float32)
+
+
 def test_parameter_has_a_heading():
     p = tg.nn.Parameter(tg.ones(2))
     assert tensor_str(p) == "Parameter containing:\ntensor([1., 1.], requires_grad=True)"

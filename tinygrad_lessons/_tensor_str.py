@@ -122,9 +122,9 @@ def _layout(array, indent, summarize, formatter):
 def _suffixes(t, array):
     if array.size == 0 and array.ndim != 1:
         yield f"size={array.shape}"
-    # An empty tensor has no elements to tell float32 from int64 or bool.
-    inferred = ("float32", "int64", "bool") if array.size else ("float32",)
-    if array.dtype.name not in inferred:
+    # Elements tell integers and bools from the default float type; an empty tensor has none.
+    inferred = t.dtype == _core.get_default_dtype()
+    if not inferred and not (array.size and array.dtype.name in ("int64", "bool")):
         yield f"dtype={t.dtype}"
     if t.grad_fn is not None:
         yield f"grad_fn=<{t.grad_fn.name()}>"

@@ -1,4 +1,4 @@
-"""Saving and loading as safetensors: tensors named by their path, the structure as JSON beside them.
+"""Saving and loading as safetensors: tensors by their path, the structure as JSON beside them.
 
 The file is a plain safetensors file, so any tool that reads those finds the tensors. The metadata
 entry `tinygrad_lessons` holds the saved object as JSON, where None, bool, int, str, finite float

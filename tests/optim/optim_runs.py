@@ -100,9 +100,10 @@ def run_reference(rule, dtype, options, gaps=False):
 
 def assert_same_path(a, b, dtype):
     """Equal but for rounding, which adds up over the steps."""
-    eps = np.finfo(dtype).eps
-    for t, (row_a, row_b) in enumerate(zip(a, b, strict=True)):
-        for x, y in zip(row_a, row_b, strict=True):
-            assert x.shape == y.shape
-            scale = 4 * eps * (t + 1)
-            np.testing.assert_allclose(x, y, rtol=scale, atol=scale, err_msg=f"step {t + 1}")
+    assert [[p.shape for p in row] for row in a] == [[p.shape for p in row] for row in b]
+    x, y = (np.array([np.concatenate([p.ravel() for p in row]) for row in path]) for path in (a, b))
+    steps = np.arange(1, len(a) + 1)[:, None]
+    bad = ~(np.abs(x - y) <= 4 * np.finfo(dtype).eps * steps * (1 + np.abs(y)))
+    if bad.any():
+        t, i = np.argwhere(bad)[0]
+        raise AssertionError(f"step {t + 1}, element {i}: {x[t, i]!r}, expected {y[t, i]!r}")

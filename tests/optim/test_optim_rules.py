@@ -12,8 +12,6 @@ import tinygrad_lessons as tg
 from tinygrad_lessons import optim
 from tinygrad_lessons._core import OPTIM_RULES
 
-pytestmark = pytest.mark.kernel
-
 
 def ours(name, options):
     return lambda lib, params: getattr(lib.optim, name)(params, **options)
@@ -24,6 +22,7 @@ def test_every_rule_has_a_reference():
     assert {rule for _, rule, _, _ in CASES} == set(REFERENCES)
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("gaps", [False, True], ids=["", "gaps"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("name", "rule", "fixed", "options"), CASES, ids=IDS)
@@ -146,6 +145,7 @@ def test_adamw_without_gradient_only_decays():
     np.testing.assert_allclose(p.detach().numpy(), START * 0.95**50, rtol=1e-13)
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
 def test_infinite_parameters_stay_infinite(name):
     p = tg.tensor([-float("inf"), 1.0], requires_grad=True)
@@ -155,6 +155,7 @@ def test_infinite_parameters_stay_infinite(name):
     assert p[1].item() < 1
 
 
+@pytest.mark.kernel
 def test_an_element_does_not_depend_on_where_it_stands():
     """The same numbers in tensors of many sizes, bit for bit."""
     values = np.random.default_rng(0).normal(size=(2, 300)).astype(np.float32)

@@ -7,7 +7,6 @@ from optim_runs import CASES, IDS, assert_same_path, go, problem, run
 import tinygrad_lessons as tg
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.kernel
 
 
 def maker(name, options):

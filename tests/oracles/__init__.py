@@ -4,6 +4,8 @@ A new op gets one record in the table it belongs to, and test_ops, test_autograd
 test_torch_parity run on it.
 """
 
+from dataclasses import replace
+
 from oracles.elementwise import ELEMENTWISE
 from oracles.moving import CHOOSING, MOVING
 from oracles.networks import NETWORKS, PRODUCTS
@@ -13,7 +15,32 @@ from oracles.views import VIEWS
 
 __all__ = ["ELEMENTWISE", "ERRORS", "ORACLES", "Oracle"]
 
-ORACLES = [
+# Other names of an op.
+ALIASES = {
+    "absolute": "abs",
+    "negative": "neg",
+    "multiply": "mul",
+    "divide": "div",
+    "true_divide": "div",
+    "arctan2": "atan2",
+    "swapaxes": "transpose",
+    "swapdims": "transpose",
+    "moveaxis": "movedim",
+}
+
+
+def alias(oracle, name):
+    """The same record under another name, with arguments by position: their names differ."""
+    return replace(
+        oracle,
+        name=name,
+        op=lambda lib, *xs, **kwargs: getattr(lib, name)(*xs, *kwargs.values()),
+        inplace=False,
+        errors=[],
+    )
+
+
+NAMED = [
     *ELEMENTWISE,
     *CHOOSING,
     *REDUCTIONS,
@@ -53,4 +80,5 @@ MORE_ERRORS = [
 ]
 # fmt: on
 
+ORACLES = NAMED + [alias(o, n) for n, old in ALIASES.items() for o in NAMED if o.name == old]
 ERRORS = [(o.name, *e) for o in ORACLES for e in o.errors] + [("tensor", *e) for e in MORE_ERRORS]

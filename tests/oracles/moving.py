@@ -1,7 +1,7 @@
 """Oracles of ops that choose, join, gather and scatter elements."""
 
 import numpy as np
-from checks import ALL, FLOATS, NUMBERS
+from checks import ALL, FLOATS, NONZERO, NUMBERS
 
 from oracles.elementwise import UNARY_SHAPES
 from oracles.record import Oracle, case, functional, index, method
@@ -11,6 +11,19 @@ MASK = np.array([[True, False, True], [False, True, False]])
 
 # fmt: off
 CHOOSING = [
+    Oracle("clamp_min", lambda x, min: np.maximum(x, min), [case((5, 7), min=0)], NUMBERS, ulps=0),
+    Oracle("clamp_max", lambda x, max: np.minimum(x, max), [case((5, 7), max=1)], NUMBERS, ulps=0),
+    Oracle("lerp", lambda x, end, weight: x + weight * (end - x),
+        [case((3, 4), (4,), weight=0.25), case((5,), (5,), weight=2), case((), (), weight=0)],
+        FLOATS, magnitude=lambda x, end, weight: 20.0),
+    Oracle("addcmul", lambda x, a, b, value=1: x + value * a * b,
+        [case((3, 4), (4,), (3, 1)), case((5,), (5,), (5,), value=2)], NUMBERS,
+        magnitude=lambda x, a, b, value=1: 21.0),
+    Oracle("addcdiv", lambda x, a, b, value=1: x + value * a / b,
+        [case((3, 4), (4,), (3, 1)), case((5,), (5,), (5,), value=-2)], FLOATS,
+        domain=((-3, 3), (-3, 3), NONZERO), magnitude=lambda x, a, b, value=1: 15.0),
+    Oracle("nonzero", lambda x: np.argwhere(x), [case((5,)), case((3, 4)), case((0, 2)), case(())],
+        ALL, result="int64", grad=False),
     Oracle("where", np.where, [case(MASK, (2, 3), (2, 3)), case(MASK, (3,), ()), case(MASK[:, :1],
         (2, 3), (1,)), case(np.array(True), (4,), (4,)), case(MASK, (2, 2, 3), (3,))], ALL, ulps=0,
         errors=[(lambda lib: lib.where(lib.tensor([True]), lib.ones(2), lib.ones(3)), RuntimeError,

@@ -481,6 +481,10 @@ class FunctionCtx:
                                 "keep other things as attributes of ctx")
         self.to_save_ = tensors
 
+    def mark_dirty(self, *tensors):
+        """Says which arguments forward has written to; they must be among its outputs."""
+        self.dirty_ = tensors
+
     def mark_non_differentiable(self, *tensors):
         """Says which outputs get no gradient."""
         self.non_differentiable_ = tensors
@@ -591,7 +595,9 @@ cdef object apply_function(object cls, tuple args):
     outputs = result if isinstance(result, tuple) else (result,)
     if not track:
         return result
-    outputs = tuple([fresh_output(o, args) for o in outputs])
+    for t in context.dirty_:
+        check_dirty(t, outputs)
+    outputs = tuple([fresh_output(o, args, context.dirty_) for o in outputs])
     inputs = <val *>malloc((len(args) + 1) * sizeof(val))
     if inputs is NULL:
         raise MemoryError()
@@ -634,9 +640,18 @@ cdef object apply_function(object cls, tuple args):
         tg_node_release(n)
     return outputs if isinstance(result, tuple) else outputs[0]
 
-cdef object fresh_output(object out, tuple args):
-    """An argument that forward returned as it is must not become its own result."""
-    if isinstance(out, Tensor) and any([out is arg for arg in args]):
+cdef int check_dirty(Tensor t, tuple outputs) except -1:
+    """What forward wrote to takes the result's place on the tape, if that is allowed."""
+    check_writable(t.v, "mark_dirty")
+    if t.v.base is not NULL:
+        raise RuntimeError("mark_dirty: a custom Function cannot write to a view; pass it a clone()")
+    if not any([o is t for o in outputs]):
+        raise RuntimeError("mark_dirty: a tensor that forward has written to must be one of its outputs")
+    return 0
+
+cdef object fresh_output(object out, tuple args, tuple dirty):
+    """An argument that forward returned as it is must not become its own result, unless forward wrote to it."""
+    if isinstance(out, Tensor) and any([out is arg for arg in args]) and not any([out is d for d in dirty]):
         return wrap(view_alias((<Tensor>out).v))
     return out
 

@@ -36,7 +36,7 @@ cdef val op_contiguous(val x) except NULL:
     return taped(&CLONE, x, dense_copy(x, x.meta.dtype))
 
 cdef int unsupported(str op, int t) except -1:
-    raise TypeError(f"{op}: not implemented for {type_name(t)} tensors; convert them first, as with x.to(dtype)")
+    raise NotImplementedError(f"{op}: not implemented for {type_name(t)} tensors; convert them first, as with x.to(dtype)")
 
 cdef val result_for(str op, val dst, int t, int out_type, val out, val a, val b) except NULL:
     """Where the kernel of an in-place op writes: dst itself, or memory of its own to be copied into dst after."""
@@ -82,7 +82,7 @@ cdef val unary(str name, int op, const tg_rule *rule, int how, val x, val dst, d
         n.s[0] = p0
         n.s[1] = p1
         if how & SAVES_FIRST:
-            save(n, 0, x, 0)
+            save(n, 0, kept(x, dst), 0)
     elementwise(&c, out, 1, &x)
     return written(n, how, 1, dst, out)
 
@@ -106,6 +106,10 @@ cdef val written(tg_node *n, int how, int result_slot, val dst, val out) except 
         rebase(dst, n)
         return dst
     return finish(n, out)
+
+cdef inline val kept(val x, val dst) except NULL:
+    """What to save of an operand: a copy, if the op is about to write over it."""
+    return dense_copy(x, x.meta.dtype) if dst is not NULL and x.storage is dst.storage else x
 
 cdef val unary_backward(int op, tg_node *n, int how, val g) except NULL:
     """The compiled derivative of a row; operands the row does not read are stood in for by g."""
@@ -185,9 +189,9 @@ cdef val binary(str name, int op, const tg_rule *rule, int how, val a, val b, va
         tracks(b)
         n = new_node(rule, 1, 2, pair, 3 if how & SAVES else 0, 0)
         if how & SAVES_FIRST:
-            save(n, 0, a, 0)
+            save(n, 0, kept(a, dst), 0)
         if how & SAVES_SECOND:
-            save(n, 1, b, 1)
+            save(n, 1, kept(b, dst), 1)
     elementwise(&c, out, 2, pair)
     return written(n, how, 2, dst, out)
 

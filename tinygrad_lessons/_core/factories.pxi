@@ -21,7 +21,7 @@ class Size(tuple):
 
 cdef class dtype:
     """The type of a tensor's elements: float32, float64, int64, int32, uint8 or bool."""
-    cdef readonly int code
+    cdef int code
 
     def __init__(self, *args):
         raise TypeError("dtype: use float32, float64, int64, int32, uint8 or bool")
@@ -155,6 +155,11 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False):
     if t < 0:
         raise TypeError(f"tensor: can't convert elements of type {array.dtype}")
     t = dtype_code(dtype, t)
+    if array.dtype.kind in "iu" and array.size and t in (TG_U8, TG_I32) and not isinstance(data, np_ndarray):
+        low, high = (0, 255) if t == TG_U8 else (-2147483648, 2147483647)
+        if array.min() < low or array.max() > high:
+            raise RuntimeError(f"tensor: a value cannot be converted to type {type_name(t)} without overflow: expected "
+                               f"numbers from {low} to {high}")
     if array.size == 0 and isinstance(data, (list, tuple)) and dtype is None:
         t = default_float
     array = np_array(array, order="C")
@@ -506,6 +511,10 @@ cdef tuple picked(Tensor x, Tensor target, object weight, int64_t ignore):
     """(-x at the target classes · their weights, the weights), both zero where the target is ignored."""
     cdef int dim = 1 if x.v.meta.ndim > 1 else 0
     check_targets("nll_loss", x.v, op_raw_contiguous(target.v), ignore)
+    classes = x.v.meta.shape[dim]
+    if weight is not None and (weight.ndim != 1 or weight.shape[0] != classes or weight.dtype != x.dtype):
+        raise RuntimeError(f"nll_loss: the weight should be defined for all {classes} classes, as a {x.dtype} tensor of "
+                           f"shape ({classes},), but has shape {tuple(weight.shape)} and type {weight.dtype}")
     keep = target != ignore
     index = where(keep, target, 0)
     share = (keep.to(x.dtype) if weight is None else where(keep, weight[index], 0.0)) if x.v.meta.ndim else None
@@ -576,6 +585,7 @@ cdef class grad_mode:
         cdef int mode = self.mode
 
         @wraps(function)
+        @cython.binding(True)
         def in_mode(*args, **kwargs):
             before = set_grad_disabled(mode)
             try:
@@ -612,6 +622,11 @@ cdef class set_grad_enabled(grad_mode):
         if self.entered:
             self.before.append(set_grad_disabled(self.mode))
         self.entered = 1
+
+    def decorated(self, function):
+        """The function, run in this mode; the mode itself is as before."""
+        set_grad_disabled(self.before.pop())
+        return grad_mode.decorated(self, function)
 
 def is_grad_enabled():
     """Whether ops go on the tape."""

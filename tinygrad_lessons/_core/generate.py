@@ -21,13 +21,35 @@ cdef class RowMethods:
 '''
 
 OPERATORS = {
-    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.BitAnd: "logical_and",
-    ast.Eq: "eq", ast.NotEq: "ne", ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge",
+    ast.Add: "add",
+    ast.Sub: "sub",
+    ast.Mult: "mul",
+    ast.Div: "div",
+    ast.BitAnd: "logical_and",
+    ast.Eq: "eq",
+    ast.NotEq: "ne",
+    ast.Lt: "lt",
+    ast.LtE: "le",
+    ast.Gt: "gt",
+    ast.GtE: "ge",
 }
 FUNCTIONS = {
-    "SELECT": "where", "SIGN": "sign", "SQRT": "sqrt", "EXP": "exp", "LOG": "log", "SIN": "sin", "COS": "cos",
-    "SINH": "sinh", "COSH": "cosh", "TANH": "tanh", "ERF": "erf", "SIGMOID": "sigmoid", "SQUARE": "square",
-    "POW": "pow", "TRUNC": "trunc", "FLOOR_DIVIDE": "floor_divide",
+    "SELECT": "where",
+    "SIGN": "sign",
+    "SQRT": "sqrt",
+    "EXP": "exp",
+    "LOG": "log",
+    "SIN": "sin",
+    "COS": "cos",
+    "SINH": "sinh",
+    "COSH": "cosh",
+    "TANH": "tanh",
+    "ERF": "erf",
+    "SIGMOID": "sigmoid",
+    "SQUARE": "square",
+    "POW": "pow",
+    "TRUNC": "trunc",
+    "FLOOR_DIVIDE": "floor_divide",
 }
 
 
@@ -100,7 +122,9 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def variables(text: str) -> set[str]:
-    return {node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)}
+    return {
+        node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)
+    }
 
 
 def differentiable(node: ast.expr) -> str:
@@ -145,7 +169,10 @@ def loads(row: Row, text: str) -> list[str]:
 
 
 def backward(row: Row) -> str:
-    lines = [f"cdef int {row.name}_backward(tg_node *n, val *g, val *out) except -1:", "    cdef val g0 = g[0]"]
+    lines = [
+        f"cdef int {row.name}_backward(tg_node *n, val *g, val *out) except -1:",
+        "    cdef val g0 = g[0]",
+    ]
     locals_ = sorted({v for t in row.derivatives for v in variables(t)} & set("xaby"))
     if locals_:
         lines.append(f"    cdef val {', '.join(locals_)}")

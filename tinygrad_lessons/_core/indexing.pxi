@@ -67,7 +67,10 @@ cdef int locate(Places *p, val x, tg_meta *layout, int count, const int *dims, v
     cdef tg_meta *m
     cdef bint adjacent = last - first == count - 1
     for k in range(1, count):
-        m = broadcast(op, probe, index[k], TG_I64)
+        try:
+            m = broadcast(op, probe, index[k], TG_I64)
+        except RuntimeError as error:
+            raise IndexError(f"{op}: the indices do not broadcast together ({error})") from None
         probe = alloc(tg_meta_contiguous(TG_I64, m.ndim, m.shape))
         tg_meta_release(m)
     index_ndim = probe.meta.ndim
@@ -130,7 +133,7 @@ cdef int take_backward(tg_node *n, val *g, val *out) except -1:
 
 cdef int put_add_backward(tg_node *n, val *g, val *out) except -1:
     cdef tg_meta *m = input_meta(n, 0)
-    out[0] = op_take(g[0], saved(n, 0), n.args[0], m.ndim, m.shape)
+    out[0] = op_take(op_contiguous(g[0]), saved(n, 0), n.args[0], m.ndim, m.shape)
     return 0
 
 cdef tg_rule TAKE = tg_rule(b"Index", take_backward)
@@ -269,6 +272,7 @@ cdef int locate_along(Places *p, val x, tg_meta *layout, int dim, val index, str
     if (index.meta.ndim or 1) != (nd or 1):
         raise RuntimeError(f"{op}: the index of shape {shape_of(index)} must have as many dimensions as the tensor of "
                            f"shape {shape_of(x)}")
+    refuse_negative(index, op)
     p.row = 1
     p.ndim = index.meta.ndim
     memcpy(p.shape, index.meta.shape, p.ndim * sizeof(int64_t))
@@ -279,7 +283,19 @@ cdef int locate_along(Places *p, val x, tg_meta *layout, int dim, val index, str
                 raise RuntimeError(f"{op}: size {p.shape[d]} of the index of shape {shape_of(index)} exceeds that of "
                                    f"the tensor of shape {shape_of(x)} in dimension {d}; only dimension {dim} may")
             add_lattice(p.offsets, d, p.shape[d], layout.stride[d])
-    add_index(p.offsets, index, x.meta.shape[dim] if nd else 1, layout.stride[dim] if nd else 1, op, dim)
+    try:
+        add_index(p.offsets, index, x.meta.shape[dim] if nd else 1, layout.stride[dim] if nd else 1, op, dim)
+    except IndexError as error:
+        raise RuntimeError(str(error)) from None
+    return 0
+
+cdef int refuse_negative(val index, str op) except -1:
+    """gather, scatter and their kin count from the front only, as in PyTorch."""
+    cdef val least
+    if index.meta.numel:
+        least = op_to(op_amin(index, all_dims(index), False), TG_I64)
+        if (<int64_t *>least.data)[0] < 0:
+            raise RuntimeError(f"{op}: index {(<int64_t *>least.data)[0]} is out of bounds: indices must not be negative")
     return 0
 
 cdef val op_gather(val x, int dim, val index) except NULL:
@@ -394,10 +410,10 @@ cdef val index_view(val x, object key, Key *k) except NULL:
             new_dims.append(place)
             place += 1
         elif isinstance(item, slice):
-            step = 1 if item.step is None else operator_index(item.step)
-            if step <= 0:
-                raise ValueError(f"index: the step of a slice must be greater than zero, but is {step}; use flip()")
-            start, stop, step = item.indices(x.meta.shape[dim])
+            if item.step is not None and operator_index(item.step) <= 0:
+                raise ValueError(f"index: the step of a slice must be greater than zero, but is {item.step}; use flip()")
+            first, last, by = item.indices(x.meta.shape[dim])
+            start, stop, step = first, last, min(by, x.meta.shape[dim] + 1)
             args[4 * dim + 1] = start
             args[4 * dim + 2] = step
             args[4 * dim + 3] = max(0, (stop - start + step - 1) // step)

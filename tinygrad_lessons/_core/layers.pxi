@@ -4,6 +4,9 @@ cdef int check_targets(str op, val x, val target, int64_t ignore) except -1:
     """Class indices of shape (N, d…) for scores of shape (N, C, d…), or () for (C,)."""
     cdef int nd = x.meta.ndim, d
     cdef int64_t classes, i, t
+    if nd > 1 and target.meta.ndim and target.meta.shape[0] != x.meta.shape[0]:
+        raise ValueError(f"{op}: expected input batch_size ({x.meta.shape[0]}) to match target batch_size "
+                         f"({target.meta.shape[0]})")
     cdef bint fits = nd >= 1 and target.meta.ndim == nd - 1
     classes = x.meta.shape[1 if nd > 1 else 0] if nd else 0
     for d in range(target.meta.ndim if fits else 0):

@@ -124,10 +124,17 @@ cdef val integer_matmul(val a, val b) except NULL:
 # ---- linear: x Wᵀ + b in one pass ----
 
 cdef val two_d(val x) except NULL:
+    """x as a matrix, its leading dimensions made one."""
     cdef int64_t shape[2]
-    shape[1] = x.meta.shape[x.meta.ndim - 1]
-    shape[0] = x.meta.numel // shape[1] if shape[1] else 0
+    matrix_shape(x, shape)
     return op_reshape(x, 2, shape)
+
+cdef void matrix_shape(val x, int64_t *shape) noexcept:
+    cdef int d
+    shape[0] = 1
+    for d in range(x.meta.ndim - 1):
+        shape[0] *= x.meta.shape[d]
+    shape[1] = x.meta.shape[x.meta.ndim - 1]
 
 cdef int linear_backward(tg_node *n, val *g, val *out) except -1:
     cdef val x
@@ -182,8 +189,7 @@ cdef val op_linear(val x, val w, val b) except NULL:
 cdef val flattened(val x) except NULL:
     """Contiguous x as a matrix; not on the tape."""
     cdef int64_t shape[2]
-    shape[1] = x.meta.shape[x.meta.ndim - 1]
-    shape[0] = x.meta.numel // shape[1] if shape[1] else 0
+    matrix_shape(x, shape)
     return checked(tg_value_new(tg_storage_retain(x.storage), x.data,
                                 tg_meta_contiguous(<tg_dtype>x.meta.dtype, 2, shape)))
 

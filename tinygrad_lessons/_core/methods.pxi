@@ -95,6 +95,9 @@ cdef object extremum(Tensor x, bint largest, object dim, object keepdim):
         return wrap(op_maximum(x.v, (<Tensor>dim).v) if largest else op_minimum(x.v, (<Tensor>dim).v))
     if dim is None:
         whole = all_dims(x.v)
+        if x.v.meta.numel == 0:
+            raise RuntimeError(f"{name}: the input of shape {x.shape} has no elements, and so no such element; "
+                               "name a dimension that has some")
         return wrap(op_amax(x.v, whole, False) if largest else op_amin(x.v, whole, False))
     values = op_extremum(largest, x.v, wrap_dim(operator_index(dim), x.v.meta.ndim, name), keepdim, &indices)
     return (MaxResult if largest else MinResult)(*wrap_pair(values, indices))

@@ -3,7 +3,7 @@
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 
 cdef extern from "optim.h" nogil:
-    enum: TG_OPTIM_STATES, TG_OPTIM_MAXIMIZE, TG_OPTIM_DECOUPLED, TG_OPTIM_OPTION
+    enum: TG_OPTIM_MAXIMIZE, TG_OPTIM_DECOUPLED, TG_OPTIM_OPTION
 
     ctypedef struct tg_optim_row:
         void *param
@@ -27,6 +27,7 @@ cdef extern from *:
 
 cdef enum:
     MAX_HYPER = 8
+    MAX_ROWS = GIL_WORK - 1  # of one call: launch() keeps the GIL, as bare pointers in the table demand
 
 cdef class Rule:
     """A row of optim.def: STATE(a, b) is ("a", "b") here, the other columns likewise; options are in lower case."""
@@ -136,7 +137,7 @@ cdef class MultiTensorStep:
         c.ndim = 0
         c.flags = flags
         c.hyper = self.hyper
-        c.n[1] = c.n[2] = 0  # the GIL is kept: the table's pointers are not counted
+        c.n[1] = c.n[2] = 0
         for first, rows, is_double in self.runs:
             c.fn = tg_k.optim[self.rule.index][is_double]
             c.n[0] = rows
@@ -261,7 +262,7 @@ cdef class MultiTensorStep:
         self.held = list(aliases.values())
         self.runs = []
         for i in range(1, n + 1):
-            if i == n or self.metas[i].dtype != self.metas[first].dtype:
+            if i == n or i - first == MAX_ROWS or self.metas[i].dtype != self.metas[first].dtype:
                 self.runs.append((first, i - first, self.metas[first].dtype == TG_F64))
                 first = i
         self.flags, self.state = flags, state

@@ -241,10 +241,14 @@ cdef val op_any(val x) except NULL:
     return op_any_along(x, all_dims(x), False)
 
 cdef val op_any_along(val x, uint32_t dims, bint keep) except NULL:
-    return reduce_by(tg_k.any, op_to(x, TG_BOOL), dims, keep, TG_BOOL, 0)
+    return as_truth(reduce_by(tg_k.any, op_to(x, TG_BOOL), dims, keep, TG_BOOL, 0), x)
 
 cdef val op_all_along(val x, uint32_t dims, bint keep) except NULL:
-    return reduce_by(tg_k.all, op_to(x, TG_BOOL), dims, keep, TG_BOOL, 0)
+    return as_truth(reduce_by(tg_k.all, op_to(x, TG_BOOL), dims, keep, TG_BOOL, 0), x)
+
+cdef inline val as_truth(val out, val x) except NULL:
+    """PyTorch gives any and all of uint8 in uint8."""
+    return op_to(out, TG_U8) if x.meta.dtype == TG_U8 else out
 
 # ---- spread ----
 

@@ -95,6 +95,11 @@ cdef inline object either(object one, object other, str op, str name):
         raise TypeError(f"{op}: give {name} or its NumPy twin, not both")
     return other
 
+cdef object needed(object dim, str op):
+    if dim is None:
+        raise TypeError(f"{op}: missing the dimension to work along, as in {op}(dim=-1)")
+    return dim
+
 cdef int parse_sizes(object sizes, str op, val x, int64_t *shape) except -1:
     cdef int nd = parse_shape(sizes, op, shape)
     infer_shape(x, nd, shape, op)
@@ -464,6 +469,13 @@ cdef class Tensor(RowMethods):
             return format(self.item(), spec)
         return object.__format__(self, spec) if spec else repr(self)
 
+    def __copy__(self):
+        cdef Tensor out = renewed(type(self), view_alias(self.v))
+        if self.requires_grad and self.is_leaf:
+            out.requires_grad_()
+        vars(out).update(vars(self))
+        return out
+
     def __reduce_ex__(self, protocol):
         return rebuild, (type(self), as_ndarray(self).copy(), self.requires_grad and self.is_leaf, self.v.grad is not NULL and self.grad,
                          dict(vars(self)))
@@ -635,6 +647,18 @@ cdef class Tensor(RowMethods):
             raise RuntimeError(f"bitwise_not: needs integers or bools, not {type_name(self.v.meta.dtype)}")
         return wrap(op_bitwise_xor(self.v, scalar(self.v.meta.dtype, 0, 1 if self.v.meta.dtype == TG_BOOL else -1)))
 
+    def bitwise_not_(self):
+        """bitwise_not in place."""
+        return wrap(op_copy_(self.v, (<Tensor>self.bitwise_not()).v, "bitwise_not_"))
+
+    def isclose(self, other, rtol=1e-5, atol=1e-8, equal_nan=False):
+        """Element-wise |self - other| ≤ atol + rtol · |other|; infinities are close to themselves."""
+        return isclose(self, other, rtol, atol, equal_nan)
+
+    def allclose(self, other, rtol=1e-5, atol=1e-8, equal_nan=False):
+        """Whether isclose() holds everywhere."""
+        return allclose(self, other, rtol, atol, equal_nan)
+
     def lerp(self, end, weight):
         """self + weight · (end - self)"""
         cdef val e = operand(end, self.v, "lerp")
@@ -771,8 +795,8 @@ cdef class Tensor(RowMethods):
     # ---- plain writes ----
 
     def copy_(self, src, non_blocking=False):
-        """Writes src, broadcast and converted, over this tensor."""
-        return wrap(op_copy_(self.v, require_tensor(src, "copy_", "the source").v, "copy_"))
+        """Writes src (a tensor or number), broadcast and converted, over this tensor."""
+        return wrap(op_copy_(self.v, operand(src, self.v, "copy_"), "copy_"))
 
     def fill_(self, value):
         """Writes one value everywhere."""
@@ -974,8 +998,9 @@ cdef class Tensor(RowMethods):
         spaced = self.reshape([s for size in shape for s in (1, size)])
         return spaced.expand(pairs).reshape([times[d] * shape[d] for d in range(nd)])
 
-    def tile(self, *dims):
+    def tile(self, *args, dims=None):
         """repeat, with ones put before too few dims."""
+        dims = args if dims is None else (dims,)
         dims = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
         return self.repeat((1,) * (self.v.meta.ndim - len(dims)) + tuple(dims))
 
@@ -1042,8 +1067,9 @@ cdef class Tensor(RowMethods):
         return wrap(op_diagonal(self.v, offset, wrap_dim(dim1, self.v.meta.ndim, "diagonal"),
                                 wrap_dim(dim2, self.v.meta.ndim, "diagonal")))
 
-    def flip(self, *dims):
+    def flip(self, *args, dims=None):
         """A copy with the order along the dimensions reversed."""
+        dims = args if dims is None else (dims,)
         dims = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
         return wrap(op_flip(self.v, parse_dims(dims, self.v, "flip") if dims else 0))
 
@@ -1088,7 +1114,20 @@ cdef class Tensor(RowMethods):
         """out[i][j] = self[index[i][j]][j] for dim 0, and so on."""
         return wrap(op_gather(self.v, wrap_dim(dim, self.v.meta.ndim, "gather"), index_value(index, "gather")))
 
-    take_along_dim = gather
+    def take_along_dim(self, indices, dim=None):
+        """The elements that indices name along dim; the other dimensions broadcast. Without dim, of all elements."""
+        if dim is None:
+            return self.reshape(-1).gather(0, require_tensor(indices, "take_along_dim", "the indices").reshape(-1))
+        d = wrap_dim(dim, self.v.meta.ndim, "take_along_dim")
+        if indices.ndim != self.v.meta.ndim:
+            raise RuntimeError(f"take_along_dim: the indices of shape {indices.shape} must have as many dimensions as "
+                               f"the tensor of shape {self.shape}")
+        shape = list(broadcast_shapes(self.shape[:d] + (1,) + self.shape[d + 1:],
+                                      indices.shape[:d] + (1,) + indices.shape[d + 1:]))
+        shape[d] = self.shape[d]
+        source = self.expand(shape)
+        shape[d] = indices.shape[d]
+        return source.gather(d, indices.expand(shape))
 
     def scatter(self, dim, index, src):
         """A copy with self[index[i][j]][j] = src[i][j] for dim 0, and so on; src is a tensor or number."""
@@ -1229,27 +1268,33 @@ cdef class Tensor(RowMethods):
         x = self if dtype is None else self.to(dtype)
         return norm_of(x, p, dim, keepdim)
 
-    def logsumexp(self, dim, keepdim=False):
+    def logsumexp(self, dim=None, keepdim=False, *, axis=None, keepdims=None):
         """log Σ exp(x) over dim, without overflow."""
+        dim = needed(either(dim, axis, "logsumexp", "dim"), "logsumexp")
+        keepdim = either(keepdim, keepdims, "logsumexp", "keepdim")
         return wrap(op_logsumexp(self.v, parse_dims(dim, self.v, "logsumexp"), keepdim))
 
-    def softmax(self, dim, dtype=None):
+    def softmax(self, dim=None, dtype=None, *, axis=None):
         """exp(x) / Σ exp(x) along dim."""
+        dim = needed(either(dim, axis, "softmax", "dim"), "softmax")
         cdef val x = op_to(self.v, dtype_code(dtype, self.v.meta.dtype))
         return wrap(op_softmax(x, wrap_dim(dim, x.meta.ndim, "softmax")))
 
-    def log_softmax(self, dim, dtype=None):
+    def log_softmax(self, dim=None, dtype=None, *, axis=None):
         """log softmax(x) along dim, without overflow."""
+        dim = needed(either(dim, axis, "log_softmax", "dim"), "log_softmax")
         cdef val x = op_to(self.v, dtype_code(dtype, self.v.meta.dtype))
         return wrap(op_log_softmax(x, wrap_dim(dim, x.meta.ndim, "log_softmax")))
 
-    def cumsum(self, dim, dtype=None):
+    def cumsum(self, dim=None, dtype=None, *, axis=None):
         """Running sums along dim."""
+        dim = needed(either(dim, axis, "cumsum", "dim"), "cumsum")
         cdef val x = op_to(self.v, dtype_code(dtype, self.v.meta.dtype))
         return wrap(op_cumsum(x, wrap_dim(dim, x.meta.ndim, "cumsum")))
 
-    def cumprod(self, dim, dtype=None):
+    def cumprod(self, dim=None, dtype=None, *, axis=None):
         """Running products along dim."""
+        dim = needed(either(dim, axis, "cumprod", "dim"), "cumprod")
         cdef val x = op_to(self.v, dtype_code(dtype, self.v.meta.dtype))
         return wrap(op_cumprod(x, wrap_dim(dim, x.meta.ndim, "cumprod")))
 
@@ -1298,6 +1343,8 @@ cdef class Tensor(RowMethods):
 
     def outer(self, other):
         """All products of the elements of two vectors."""
+        if self.v.meta.ndim != 1 or require_tensor(other, "outer", "the other operand").v.meta.ndim != 1:
+            raise RuntimeError(f"outer: expected two vectors, but the shapes are {self.shape} and {other.shape}")
         return self.unsqueeze(1) * other
 
     # ---- factories in this tensor's likeness ----

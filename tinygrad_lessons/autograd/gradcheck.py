@@ -31,14 +31,16 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True, 
         raise ValueError("gradcheck: expects at least one input tensor to require gradient")
     for x in checked:
         if str(x.dtype) != "torch.float64":
-            raise ValueError(f"gradcheck: inputs must be float64 for finite differences, not {x.dtype}")
+            raise ValueError(
+                f"gradcheck: inputs must be float64 for finite differences, not {x.dtype}"
+            )
     rng = np.random.default_rng(seed)
 
     def run(*values):
         return [y for y in as_tuple(fn(*values)) if y.is_floating_point()]
 
     def moved(x, by):
-        return from_numpy(x.detach().numpy() + by) if by is not None else x
+        return from_numpy(np.asarray(x.detach().numpy() + by)) if by is not None else x
 
     try:
         for _ in range(2):
@@ -57,7 +59,9 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True, 
                 sides = []
                 for sign in (1, -1):
                     with no_grad():
-                        near = [moved(z, sign * eps * direction if z is x else None) for z in inputs]
+                        near = [
+                            moved(z, sign * eps * direction if z is x else None) for z in inputs
+                        ]
                         sides.append([y.numpy(force=True).copy() for y in run(*near)])
                 numeric = sum(
                     float((w.numpy() * (a - b)).sum()) / (2 * eps)
@@ -86,13 +90,17 @@ def gradgradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=Tr
     inputs = as_tuple(inputs)
     rng = np.random.default_rng(seed + 1)
     outputs = [y for y in as_tuple(fn(*inputs)) if y.requires_grad]
-    seeds = tuple(from_numpy(np.asarray(rng.standard_normal(y.shape))).requires_grad_() for y in outputs)
+    seeds = tuple(
+        from_numpy(np.asarray(rng.standard_normal(y.shape))).requires_grad_() for y in outputs
+    )
     count = len(inputs)
 
     def gradients(*values):
         values, weights = values[:count], values[count:]
         values = tuple(
-            v.detach().requires_grad_() if isinstance(v, Tensor) and w.requires_grad and not v.requires_grad else v
+            v.detach().requires_grad_()
+            if isinstance(v, Tensor) and w.requires_grad and not v.requires_grad
+            else v
             for v, w in zip(values, inputs, strict=True)
         )
         with enable_grad():  # the numeric side runs under no_grad, but must differentiate once

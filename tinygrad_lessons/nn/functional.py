@@ -20,6 +20,7 @@ __all__ = [
     "one_hot",
     "relu",
     "sigmoid",
+    "silu",
     "softmax",
     "tanh",
 ]
@@ -56,6 +57,16 @@ def sigmoid(input: Tensor) -> Tensor:
     [0.5]
     """
     return Tensor.sigmoid(input)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """x / (1 + exp(-x)), element by element (Elfwing, Uchibe & Doya 2018); `inplace` overwrites the input.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.silu(tg.zeros(1)).tolist()
+    [0.0]
+    """
+    return Tensor.silu_(input) if inplace else Tensor.silu(input)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
