@@ -36,6 +36,9 @@ cdef val op_contiguous(val x) except NULL:
     return taped(&CLONE, x, dense_copy(x, x.meta.dtype))
 
 cdef int unsupported(str op, int t) except -1:
+    if t == TG_BOOL and op in ("neg", "sub", "relu"):
+        raise RuntimeError(f"{op}: not supported for bool tensors; use ~, ^ or logical_not() for masks, or convert them "
+                           "with x.to(dtype)")
     raise NotImplementedError(f"{op}: not implemented for {type_name(t)} tensors; convert them first, as with x.to(dtype)")
 
 cdef val result_for(str op, val dst, int t, int out_type, val out, val a, val b) except NULL:
@@ -108,7 +111,7 @@ cdef val written(tg_node *n, int how, int result_slot, val dst, val out) except 
     return finish(n, out)
 
 cdef inline val kept(val x, val dst) except NULL:
-    """What to save of an operand: a copy, if the op is about to write over it."""
+    """What to save of the operand that an op in place replaces: a copy, as in PyTorch."""
     return dense_copy(x, x.meta.dtype) if dst is not NULL and x.storage is dst.storage else x
 
 cdef val unary_backward(int op, tg_node *n, int how, val g) except NULL:
@@ -191,7 +194,7 @@ cdef val binary(str name, int op, const tg_rule *rule, int how, val a, val b, va
         if how & SAVES_FIRST:
             save(n, 0, kept(a, dst), 0)
         if how & SAVES_SECOND:
-            save(n, 1, kept(b, dst), 1)
+            save(n, 1, b, 1)
     elementwise(&c, out, 2, pair)
     return written(n, how, 2, dst, out)
 

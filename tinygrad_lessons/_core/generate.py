@@ -246,7 +246,7 @@ def {row.name}_(self):
 '''
 
 
-BY_HAND = {"clamp", "gelu", "gelu_tanh", "div", "pow", "add", "sub", "round"}
+BY_HAND = {"sign", "square", "clamp", "gelu", "gelu_tanh", "div", "pow", "add", "sub", "round"}
 
 
 def generate(csrc: Path, out: Path) -> None:

@@ -262,6 +262,20 @@ cdef Tensor renewed(object cls, val v):
     tg_pool_drain(tg_pool_base)
     return t
 
+cdef val copied_with_storage(val v, dict memo) except NULL:
+    """v in a copy of its storage, which tensors that share memory share again."""
+    cdef tg_storage *s
+    cdef int64_t size = v.storage.bytes
+    key = ("storage", <size_t>v.storage)
+    if key not in memo:
+        s = tg_storage_new(size)
+        if s is NULL:
+            raise MemoryError("not enough memory for a copy")
+        memcpy(s.data, v.storage.data, size)
+        memo[key] = wrap_shared(checked(tg_value_new(s, s.data, tg_meta_contiguous(TG_U8, 1, &size))))
+    s = (<Tensor>memo[key]).v.storage
+    return checked(tg_value_new(tg_storage_retain(s), s.data + (v.data - v.storage.data), tg_meta_retain(v.meta)))
+
 def rebuild(cls, array, requires_grad, grad, attributes):
     """Makes a tensor again from what pickle kept of it."""
     cdef Tensor t = renewed(cls, from_ndarray(array))

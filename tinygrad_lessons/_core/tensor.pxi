@@ -487,11 +487,7 @@ cdef class Tensor(RowMethods):
         if not self.is_leaf:
             raise RuntimeError("deepcopy: only tensors created explicitly by the user (graph leaves) support the "
                                "deepcopy protocol; detach() first")
-        mode = set_grad_disabled(1)
-        try:
-            out = renewed(type(self), op_clone(self.v))
-        finally:
-            set_grad_disabled(mode)
+        out = renewed(type(self), copied_with_storage(self.v, memo))
         memo[id(self)] = out
         out.requires_grad_(self.requires_grad)
         if self.v.grad is not NULL:
@@ -593,6 +589,22 @@ cdef class Tensor(RowMethods):
         if rounding_mode is None:
             return wrap(op_div_(self.v, operand(other, self.v, "div_")))
         return wrap(op_copy_(self.v, divide(self.v, operand(other, self.v, "div_"), rounding_mode), "div_"))
+
+    def sign(self):
+        """-1, 0 or 1 for each element; bools as they are."""
+        return wrap(op_clone(self.v) if self.v.meta.dtype == TG_BOOL else op_sign(self.v))
+
+    def sign_(self):
+        """sign in place."""
+        return wrap(op_sign_(self.v))
+
+    def square(self):
+        """Element-wise x · x; bools become int64."""
+        return wrap(op_square(op_to(self.v, TG_I64) if self.v.meta.dtype == TG_BOOL else self.v))
+
+    def square_(self):
+        """square in place."""
+        return wrap(op_square_(self.v))
 
     def pow(self, exponent):
         """self to the power of exponent, a tensor or number."""
@@ -1173,6 +1185,20 @@ cdef class Tensor(RowMethods):
             raise IndexError(f"index_add: the index must be 1-d, but has shape {shape_of(i)}")
         return wrap(op_index_put_(self.v, 1, &d, &i, scaled(require_tensor(source, "index_add", "source").v, alpha),
                                   True, "index_add"))
+
+    def index_put_(self, indices, values, accumulate=False):
+        """Writes values at the places that a tuple of index tensors names, or adds them."""
+        cdef Key k
+        cdef val v = index_view(self.v, tuple(indices), &k)
+        if k.count == 0:
+            raise IndexError("index_put_: at least one tensor of indices is needed")
+        op_index_put_(v, k.count, k.dims, k.index, operand(values, self.v, "index_put_"), accumulate, "index_put_")
+        tg_pool_drain(tg_pool_base)
+        return self
+
+    def index_put(self, indices, values, accumulate=False):
+        """A copy with values written at the places that a tuple of index tensors names, or added."""
+        return self.clone().index_put_(indices, values, accumulate)
 
     def masked_select(self, mask):
         """The elements where mask (bool, broadcast) holds, as a 1-d tensor."""
