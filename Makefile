@@ -59,6 +59,7 @@ format: $(VENV)/lint  ## mend style and layout
 clean:  ## remove what the other tasks made, except runs/
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .ruff_cache .benchmarks
 	rm -f tinygrad_lessons/_core/*.so tinygrad_lessons/_core/*.c tinygrad_lessons/_core/row*.pxi
+	rm -f tinygrad_lessons/__init__.pyi tinygrad_lessons/_core/core.pyi
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/venv:

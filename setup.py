@@ -16,6 +16,7 @@ from setuptools.command.build_ext import build_ext
 
 sys.path.insert(0, str(Path(__file__).parent / "tinygrad_lessons" / "_core"))
 from generate import generate  # noqa: E402
+from stubs import make_stubs  # noqa: E402
 
 CSRC = Path("csrc")
 SOURCES = sorted(map(str, [*CSRC.glob("*.c"), *CSRC.glob("isa/*.c")]))
@@ -51,6 +52,7 @@ class BuildWithKernels(build_ext):
 
 
 generate(CSRC, CORE)
+make_stubs(CORE)
 core = Extension(
     "tinygrad_lessons._core.core",
     [str(CORE / "core.pyx")],

@@ -91,4 +91,4 @@ del _name
 from tinygrad_lessons import autograd, cuda, nn, optim, utils  # noqa: E402
 
 __version__ = "0.1.0"
-__all__ = [name for name in globals() if not name.startswith("_")]
+__all__ = [name for name in globals() if name[0] != "_" and name != "serialization"]
