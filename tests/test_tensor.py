@@ -258,3 +258,20 @@ def test_data_is_another_view():
     x = tg.ones(2, requires_grad=True)
     x.data.mul_(3)
     assert x.tolist() == [3.0, 3.0] and not x.data.requires_grad and x.requires_grad
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: tg.Tensor([1, 2]),
+        lambda: tg.Tensor.__new__(tg.Tensor),
+        lambda: tg.nn.Parameter(),
+        lambda: tg.nn.Parameter.__new__(tg.nn.Parameter),
+        lambda: type("Sub", (tg.Tensor,), {})(),
+        lambda: tg.Tensor.__base__(),
+        lambda: type(tg.ones(1, requires_grad=True).exp().grad_fn)(),
+    ],
+)
+def test_no_tensor_without_a_value(make):
+    with pytest.raises(TypeError, match="Tensor|Parameter"):
+        make()

@@ -5,7 +5,7 @@
 cimport cython
 cimport numpy as cnp
 from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, Py_NE, PyObject, PyObject_GenericSetAttr, PyTypeObject, \
-    traverseproc, visitproc
+    newfunc, traverseproc, visitproc
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free, malloc, realloc
@@ -56,7 +56,7 @@ include "optim.pxi"
 from tinygrad_lessons._tensor_str import tensor_str
 
 tg_py_release = py_release
-teach_collector()
+finish_types()
 if tg_dispatch_init(environ.get("TGL_ISA", "").encode()) != 0:
     raise ImportError(
         f"TGL_ISA={environ['TGL_ISA']}: no such instruction set, or not on this machine; "

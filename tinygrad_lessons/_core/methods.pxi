@@ -256,11 +256,7 @@ cdef Tensor renewed(object cls, val v):
     cdef Tensor t
     if cls is Tensor:
         return wrap(v)
-    t = cls.__new__(cls)
-    t.v = tg_retain(v)
-    v.wrapper = <void *>t
-    tg_pool_drain(tg_pool_base)
-    return t
+    return cls.__new__(cls, wrap(v))
 
 cdef val copied_with_storage(val v, dict memo) except NULL:
     """v in a copy of its storage, which tensors that share memory share again."""
@@ -299,8 +295,22 @@ cdef int traverse(PyObject *self, visitproc visit_, void *arg) except -1:
         r = visit_(<PyObject *>v.node.py, arg)
     return r
 
-cdef void teach_collector() noexcept:
+cdef extern from *:
+    """
+    static void tg_set_new(PyTypeObject *type, newfunc make) { type->tp_new = make; type->tp_vectorcall = NULL; }
+    """
+    void tg_set_new(PyTypeObject *, newfunc)
+
+cdef object refuse_new(object cls, object args, object kwargs):
+    raise TypeError("Tensor: make tensors with tensor(data), zeros(shape), empty(shape) …; the engine's own types have "
+                    "no constructor")
+
+cdef void finish_types() noexcept:
     global plain_traverse
     plain_traverse = (<PyTypeObject *>Tensor).tp_traverse
     (<PyTypeObject *>Tensor).tp_traverse = traverse
     (<PyTypeObject *>Parameter).tp_traverse = traverse
+    # Python's way of making them only: the engine makes its objects without it.
+    tg_set_new(<PyTypeObject *>RowMethods, <newfunc>refuse_new)
+    tg_set_new(<PyTypeObject *>Tensor, <newfunc>refuse_new)
+    tg_set_new(<PyTypeObject *>GradFn, <newfunc>refuse_new)

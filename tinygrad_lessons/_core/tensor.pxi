@@ -157,10 +157,6 @@ cdef class Tensor(RowMethods):
 
     __array_priority__ = 1000  # NumPy lets our operators go first
 
-    def __init__(self, *args, **kwargs):
-        if self.v is NULL:
-            raise TypeError("Tensor: make tensors with tensor(data), zeros(shape), empty(shape) …")
-
     def __dealloc__(self):
         if self.v is not NULL:
             self.v.wrapper = NULL
@@ -1406,13 +1402,9 @@ cdef class Parameter(Tensor):
     """
 
     def __cinit__(self, data=None, requires_grad=True):
-        if data is None:
-            return
         self.v = tg_retain(view_alias(require_tensor(data, "Parameter", "data").v))
         self.v.wrapper = <void *>self
         tg_pool_drain(tg_pool_base)
 
     def __init__(self, data=None, requires_grad=True):
-        if data is None:
-            raise TypeError("Parameter: needs a tensor, as in Parameter(zeros(3))")
         self.requires_grad_(requires_grad)
