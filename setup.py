@@ -34,7 +34,7 @@ KERNEL_FLAGS = [
     "-ffp-contract=fast",
     "-fwrapv",
 ]
-FLAGS = ["-fvisibility=hidden", "-fno-strict-aliasing", "-w"]
+FLAGS = ["-fvisibility=hidden", "-fno-strict-aliasing", "-pthread", "-w"]
 
 
 class BuildWithKernels(build_ext):
@@ -59,6 +59,7 @@ core = Extension(
     include_dirs=["csrc", numpy.get_include()],
     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
     extra_compile_args=["-O2", *FLAGS],
+    extra_link_args=["-pthread"],
     depends=[*SOURCES, *HEADERS, *map(str, CORE.glob("*.pxi"))],
 )
 setup(ext_modules=cythonize([core], language_level=3), cmdclass={"build_ext": BuildWithKernels})
