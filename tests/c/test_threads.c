@@ -13,7 +13,8 @@ enum { ITEMS = 1000 };
 typedef struct {
     atomic_int seen[ITEMS];
     int64_t n, grain;
-    int nested, wrong;
+    int nested;
+    atomic_int wrong;
 } work;
 
 static void visit(void *context, int64_t begin, int64_t end)
