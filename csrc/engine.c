@@ -237,19 +237,20 @@ tg_node *tg_node_new(const tg_rule *rule, int n_out, int n_in, int n_saved, int 
     tg_node *n = tg_alloc((int64_t)bytes, &bin);
     if (!n)
         return NULL;
-    memset(n, 0, bytes);
-    n->refs = 1;
-    n->bin = bin;
-    n->seq = ++created;
-    n->rule = rule;
-    n->n_out = n_out;
-    n->n_in = n_in;
-    n->n_saved = n_saved;
-    n->n_args = n_args;
-    n->output = (tg_output *)(n + 1);
-    n->edge = (tg_edge *)((char *)n->output + outputs);
-    n->saved = (tg_saved *)((char *)n->edge + edges);
-    n->args = (int64_t *)((char *)n->saved + saved);
+    tg_output *const output = (tg_output *)(n + 1);
+    tg_edge *const edge = (tg_edge *)((char *)output + outputs);
+    tg_saved *const snapshot = (tg_saved *)((char *)edge + edges);
+    *n = (tg_node){.refs = 1, .n_out = n_out, .n_in = n_in, .n_saved = n_saved, .n_args = n_args, .bin = bin,
+                   .seq = ++created, .rule = rule, .output = output, .edge = edge, .saved = snapshot,
+                   .args = (int64_t *)((char *)snapshot + saved)};
+    for (int k = 0; k < n_out; k++)
+        output[k] = (tg_output){0};
+    for (int k = 0; k < n_in; k++)
+        edge[k] = (tg_edge){0};
+    for (int k = 0; k < n_saved; k++)
+        snapshot[k] = (tg_saved){0};
+    if (n_args)
+        memset(n->args, 0, args);
     return n;
 }
 

@@ -5,7 +5,7 @@
 cimport cython
 cimport numpy as cnp
 from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, Py_NE, PyObject, PyObject_GenericSetAttr, PyTypeObject, \
-    newfunc, traverseproc, visitproc
+    destructor, newfunc, traverseproc, visitproc
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free, malloc, realloc
@@ -23,9 +23,6 @@ from time import sleep
 import numpy
 
 cdef extern from "Python.h":
-    void PyObject_GC_Track(void *)
-    void PyObject_GC_UnTrack(void *)
-    bint PyObject_GC_IsTracked(object)
     unsigned long PyThread_get_thread_ident()
 
 cnp.import_array()
@@ -48,6 +45,7 @@ include "matmul.pxi"
 include "random.pxi"
 include "layers.pxi"
 include "backward.pxi"
+include "object.pxi"
 include "tensor.pxi"
 include "methods.pxi"
 include "factories.pxi"

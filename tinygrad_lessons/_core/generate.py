@@ -12,8 +12,7 @@ from textwrap import indent
 
 HEADER = "# Made by generate.py from the rows of csrc/*.def; changes belong there.\n\n"
 
-METHODS_CLASS = '''@cython.freelist(256)
-cdef class RowMethods:
+METHODS_CLASS = '''cdef class RowMethods:
     """The fields of a Tensor, and its methods that rows describe."""
     cdef val v
     cdef dict __dict__
@@ -246,6 +245,34 @@ def {row.name}_(self):
 '''
 
 
+# Operators of Python's, and the rows that they are.
+SYMBOLS = {
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "div": "truediv",
+    "floor_divide": "floordiv",
+    "remainder": "mod",
+    "bitwise_and": "and",
+    "bitwise_or": "or",
+    "bitwise_xor": "xor",
+}
+
+
+def operator(row: Row) -> str:
+    """The operator of a row, and its in-place twin."""
+    return "".join(
+        f'''
+def __{prefix}{SYMBOLS[row.name]}__(a, b):
+    cdef val x, y
+    if not operands(a, b, "{row.name}{suffix}", &x, &y):
+        return NotImplemented
+    return wrap(op_{row.name}{suffix}(x, y))
+'''
+        for prefix, suffix in (("", ""), ("i", "_"))
+    )
+
+
 BY_HAND = {"sign", "square", "clamp", "gelu", "gelu_tanh", "div", "pow", "add", "sub", "round"}
 
 
@@ -260,6 +287,7 @@ def generate(csrc: Path, out: Path) -> None:
     text += f"\nOP_NAMES = {[row.name for row in rows]}\n"
     write_if_changed(out / "rows.pxi", text)
     methods = "".join(method(row) for row in rows if row.name not in BY_HAND)
+    methods += "".join(operator(row) for row in rows if row.name in SYMBOLS)
     write_if_changed(out / "row_methods.pxi", HEADER + METHODS_CLASS + indent(methods, "    "))
 
 

@@ -15,12 +15,6 @@ cdef tuple wrap_pair(val a, val b):
     first = wrap(a)
     return first, adopt(b)
 
-cdef inline val left(object a, object b, str op) except NULL:
-    return (<Tensor>a).v if isinstance(a, Tensor) else number(a, (<Tensor>b).v.meta.dtype, op)
-
-cdef inline val right(object a, object b, str op) except NULL:
-    return (<Tensor>b).v if isinstance(b, Tensor) else number(b, (<Tensor>a).v.meta.dtype, op)
-
 cdef val scaled(val x, object alpha) except NULL:
     return x if alpha == 1 else op_mul(x, number(alpha, x.meta.dtype, "alpha"))
 
@@ -280,37 +274,3 @@ def rebuild(cls, array, requires_grad, grad, attributes):
         t.grad = grad
     vars(t).update(attributes)
     return t
-
-# ---- the collector's view of a Tensor ----
-#
-# A tensor with hooks or the context of a custom Function on its node can be part of a reference cycle, through a node
-# that Python does not know. While nobody else holds that node, the collector is shown what hangs off it.
-
-cdef traverseproc plain_traverse
-
-cdef int traverse(PyObject *self, visitproc visit_, void *arg) except -1:
-    cdef val v = (<Tensor>self).v
-    cdef int r = plain_traverse(self, visit_, arg)
-    if r == 0 and v is not NULL and v.refs == 1 and v.node is not NULL and v.node.refs == 1 and v.node.py is not NULL:
-        r = visit_(<PyObject *>v.node.py, arg)
-    return r
-
-cdef extern from *:
-    """
-    static void tg_set_new(PyTypeObject *type, newfunc make) { type->tp_new = make; type->tp_vectorcall = NULL; }
-    """
-    void tg_set_new(PyTypeObject *, newfunc)
-
-cdef object refuse_new(object cls, object args, object kwargs):
-    raise TypeError("Tensor: make tensors with tensor(data), zeros(shape), empty(shape) …; the engine's own types have "
-                    "no constructor")
-
-cdef void finish_types() noexcept:
-    global plain_traverse
-    plain_traverse = (<PyTypeObject *>Tensor).tp_traverse
-    (<PyTypeObject *>Tensor).tp_traverse = traverse
-    (<PyTypeObject *>Parameter).tp_traverse = traverse
-    # Python's way of making them only: the engine makes its objects without it.
-    tg_set_new(<PyTypeObject *>RowMethods, <newfunc>refuse_new)
-    tg_set_new(<PyTypeObject *>Tensor, <newfunc>refuse_new)
-    tg_set_new(<PyTypeObject *>GradFn, <newfunc>refuse_new)

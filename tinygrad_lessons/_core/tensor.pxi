@@ -1,38 +1,5 @@
 # The Python class around a value: names, argument forms and errors as in PyTorch; the work is done by the ops.
 
-cdef inline Tensor adopt(val v):
-    """The Tensor of a value, of which a reference is taken over."""
-    cdef Tensor t
-    if v.wrapper is not NULL:
-        t = <Tensor>v.wrapper
-        tg_release(v)
-        return t
-    t = Tensor.__new__(Tensor)
-    PyObject_GC_UnTrack(<void *>t)  # plain tensors take part in no cycles: see track_cycles
-    t.v = v
-    v.wrapper = <void *>t
-    return t
-
-cdef inline Tensor wrap_shared(val v):
-    return adopt(tg_retain(v))
-
-cdef inline Tensor wrap(val v):
-    """The Tensor of an op's result; the op's other values are let go."""
-    global tg_pool
-    if tg_pool is v and v is not tg_pool_base:
-        tg_pool = v.next
-        v.flags &= ~TG_POOLED
-    else:
-        tg_retain(v)
-    if tg_pool is not tg_pool_base:
-        tg_pool_drain(tg_pool_base)
-    return adopt(v)
-
-cdef void track_cycles(Tensor t) noexcept:
-    """Lets Python's collector see t: from now on it holds Python objects that may lead back to it."""
-    if not PyObject_GC_IsTracked(t):
-        PyObject_GC_Track(<void *>t)
-
 cdef inline val operand(object other, val like, str op) except NULL:
     """The other operand of a binary op: a Tensor's value, or a Python number in a type that gives way to like's."""
     if isinstance(other, Tensor):
@@ -41,9 +8,11 @@ cdef inline val operand(object other, val like, str op) except NULL:
 
 cdef val number(object x, int t, str op) except NULL:
     cdef val v
-    if isinstance(x, bool) or isinstance(x, np_bool):
-        v = scalar(t, bool(x), bool(x))
-    elif isinstance(x, int) or isinstance(x, np_integer):
+    if isinstance(x, float):
+        v = scalar(t if is_float(t) else default_float, x, 0)
+    elif isinstance(x, bool):
+        v = scalar(t, x, x)
+    elif isinstance(x, int):
         if t == TG_BOOL:
             t = TG_I64
         if t == TG_U8 and not 0 <= x <= 255 or t == TG_I32 and not -2147483648 <= x <= 2147483647:
@@ -52,15 +21,31 @@ cdef val number(object x, int t, str op) except NULL:
             v = scalar(t, x, 0)
         else:
             v = scalar(t, 0, x)
-    elif isinstance(x, float) or isinstance(x, np_floating):
-        v = scalar(t if is_float(t) else default_float, x, 0)
+    elif isinstance(x, (np_number, np_bool)):
+        return number(x.item(), t, op)
     else:
         raise TypeError(f"{op}: expected a Tensor or a number, but got {type(x).__name__}")
     v.flags |= TG_WEAK
     return v
 
-cdef inline bint is_operand(object x):
-    return isinstance(x, (Tensor, int, float, np_number, np_bool))
+cdef inline bint is_number(object x):
+    return isinstance(x, (float, int)) or isinstance(x, (np_number, np_bool))
+
+cdef inline int operands(object a, object b, str op, val *x, val *y) except -1:
+    """The values of an operator's two operands; 0 if one is of a type that may know better what to do."""
+    if isinstance(a, Tensor):
+        x[0] = (<Tensor>a).v
+        if isinstance(b, Tensor):
+            y[0] = (<Tensor>b).v
+            return 1
+        if is_number(b):
+            y[0] = number(b, x[0].meta.dtype, op)
+            return 1
+    elif is_number(a):
+        y[0] = (<Tensor>b).v
+        x[0] = number(a, y[0].meta.dtype, op)
+        return 1
+    return 0
 
 cdef int dtype_code(object d, int otherwise) except -1:
     if d is None:
@@ -156,11 +141,6 @@ cdef class Tensor(RowMethods):
     """
 
     __array_priority__ = 1000  # NumPy lets our operators go first
-
-    def __dealloc__(self):
-        if self.v is not NULL:
-            self.v.wrapper = NULL
-            tg_release(self.v)
 
     def __setattr__(self, name, value):
         PyObject_GenericSetAttr(self, name, value)
@@ -706,35 +686,11 @@ cdef class Tensor(RowMethods):
 
     # ---- operators ----
 
-    def __add__(a, b):
-        return wrap(op_add(left(a, b, "add"), right(a, b, "add"))) if is_operand(b) and is_operand(a) else NotImplemented
-
-    def __sub__(a, b):
-        return wrap(op_sub(left(a, b, "sub"), right(a, b, "sub"))) if is_operand(b) and is_operand(a) else NotImplemented
-
-    def __mul__(a, b):
-        return wrap(op_mul(left(a, b, "mul"), right(a, b, "mul"))) if is_operand(b) and is_operand(a) else NotImplemented
-
-    def __truediv__(a, b):
-        return wrap(op_div(left(a, b, "div"), right(a, b, "div"))) if is_operand(b) and is_operand(a) else NotImplemented
-
-    def __floordiv__(a, b):
-        return wrap(op_floor_divide(left(a, b, "floor_divide"), right(a, b, "floor_divide"))) if is_operand(b) and is_operand(a) else NotImplemented
-
-    def __mod__(a, b):
-        return wrap(op_remainder(left(a, b, "remainder"), right(a, b, "remainder"))) if is_operand(b) and is_operand(a) else NotImplemented
-
     def __pow__(a, b, modulo):
-        return wrap(power(left(a, b, "pow"), right(a, b, "pow"), b)) if is_operand(b) and is_operand(a) else NotImplemented
-
-    def __and__(a, b):
-        return wrap(op_bitwise_and(left(a, b, "bitwise_and"), right(a, b, "bitwise_and"))) if is_operand(b) and is_operand(a) else NotImplemented
-
-    def __or__(a, b):
-        return wrap(op_bitwise_or(left(a, b, "bitwise_or"), right(a, b, "bitwise_or"))) if is_operand(b) and is_operand(a) else NotImplemented
-
-    def __xor__(a, b):
-        return wrap(op_bitwise_xor(left(a, b, "bitwise_xor"), right(a, b, "bitwise_xor"))) if is_operand(b) and is_operand(a) else NotImplemented
+        cdef val x, y
+        if not operands(a, b, "pow", &x, &y):
+            return NotImplemented
+        return wrap(power(x, y, b))
 
     def __matmul__(a, b):
         if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
@@ -742,51 +698,26 @@ cdef class Tensor(RowMethods):
         return wrap(op_matmul((<Tensor>a).v, (<Tensor>b).v))
 
     def __richcmp__(self, other, int op):
-        if not is_operand(other):
+        cdef val a, b
+        if not operands(self, other, "comparison", &a, &b):
             return NotImplemented
-        cdef val b = operand(other, self.v, "comparison")
         if op == Py_EQ:
-            return wrap(op_eq(self.v, b))
+            return wrap(op_eq(a, b))
         if op == Py_NE:
-            return wrap(op_ne(self.v, b))
+            return wrap(op_ne(a, b))
         if op == Py_LT:
-            return wrap(op_lt(self.v, b))
+            return wrap(op_lt(a, b))
         if op == Py_LE:
-            return wrap(op_le(self.v, b))
+            return wrap(op_le(a, b))
         if op == Py_GT:
-            return wrap(op_gt(self.v, b))
-        return wrap(op_ge(self.v, b))
-
-    def __iadd__(self, other):
-        return wrap(op_add_(self.v, operand(other, self.v, "add_"))) if is_operand(other) else NotImplemented
-
-    def __isub__(self, other):
-        return wrap(op_sub_(self.v, operand(other, self.v, "sub_"))) if is_operand(other) else NotImplemented
-
-    def __imul__(self, other):
-        return wrap(op_mul_(self.v, operand(other, self.v, "mul_"))) if is_operand(other) else NotImplemented
-
-    def __itruediv__(self, other):
-        return wrap(op_div_(self.v, operand(other, self.v, "div_"))) if is_operand(other) else NotImplemented
-
-    def __ifloordiv__(self, other):
-        return wrap(op_floor_divide_(self.v, operand(other, self.v, "floor_divide_"))) if is_operand(other) else NotImplemented
-
-    def __imod__(self, other):
-        return wrap(op_remainder_(self.v, operand(other, self.v, "remainder_"))) if is_operand(other) else NotImplemented
+            return wrap(op_gt(a, b))
+        return wrap(op_ge(a, b))
 
     def __ipow__(self, other, modulo):
-        cdef val x = (<Tensor>self).v
-        return wrap(op_pow_(x, operand(other, x, "pow_"))) if is_operand(other) else NotImplemented
-
-    def __iand__(self, other):
-        return wrap(op_bitwise_and_(self.v, operand(other, self.v, "bitwise_and_"))) if is_operand(other) else NotImplemented
-
-    def __ior__(self, other):
-        return wrap(op_bitwise_or_(self.v, operand(other, self.v, "bitwise_or_"))) if is_operand(other) else NotImplemented
-
-    def __ixor__(self, other):
-        return wrap(op_bitwise_xor_(self.v, operand(other, self.v, "bitwise_xor_"))) if is_operand(other) else NotImplemented
+        cdef val x, y
+        if not operands(self, other, "pow_", &x, &y):
+            return NotImplemented
+        return wrap(op_pow_(x, y))
 
     def __neg__(self):
         return wrap(op_neg(self.v))
