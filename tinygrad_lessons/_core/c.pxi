@@ -163,6 +163,11 @@ cdef extern from "table.h" nogil:
     int tg_dispatch_init(const char *)
     int tg_isa_available(const char *)
 
+cdef extern from "threads.h" nogil:
+    enum: TG_MAX_THREADS
+    int tg_num_threads()
+    void tg_set_num_threads(int)
+
 cdef extern from "gemm.h" nogil:
     enum: TG_GEMM_SCRATCH
     void tg_gemm_f32(const tg_call *) noexcept

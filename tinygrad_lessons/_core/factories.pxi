@@ -743,6 +743,30 @@ def isa():
     """Name of the instruction set whose kernels run."""
     return tg_k.isa.decode()
 
+def get_num_threads():
+    """How many threads a kernel may use: what set_num_threads() said, else TGL_NUM_THREADS or OMP_NUM_THREADS in the
+    environment, else one per core that this process may run on."""
+    return tg_num_threads()
+
+def set_num_threads(n):
+    """Lets each kernel use up to n threads, this one included. Results have the same bits whatever n is.
+
+    Threads are started by the first kernel with enough work for two. Raises RuntimeError unless n is between 1 and 256,
+    TypeError unless it is an integer.
+
+    >>> import tinygrad_lessons as tg
+    >>> before = tg.get_num_threads()
+    >>> tg.set_num_threads(1)
+    >>> tg.get_num_threads()
+    1
+    >>> tg.set_num_threads(before)
+    """
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise TypeError(f"set_num_threads: expected an integer, but got {type(n).__name__}")
+    if not 1 <= n <= TG_MAX_THREADS:
+        raise RuntimeError(f"set_num_threads: expected a number between 1 and {TG_MAX_THREADS}, but got {n}")
+    tg_set_num_threads(n)
+
 def memory_stats():
     """Bytes in use by tensors and the tape, their peak, and bytes kept for reuse."""
     return {"in_use": tg_memory.in_use, "peak": tg_memory.peak, "kept": tg_memory.kept}
