@@ -128,17 +128,27 @@ static int layout_flags(int ndim, const int64_t *shape, const int64_t *stride, i
     return span + 1 == numel ? TG_DENSE : 0;
 }
 
+/* A loop, as layouts are too short for memcmp to be worth its call. */
+static int has_layout(const tg_meta *m, tg_dtype dtype, int ndim, const int64_t *shape, const int64_t *stride)
+{
+    if (m->dtype != dtype || m->ndim != ndim)
+        return 0;
+    for (int d = 0; d < ndim; d++)
+        if (m->shape[d] != shape[d] || m->stride[d] != stride[d])
+            return 0;
+    return 1;
+}
+
 tg_meta *tg_meta_get(tg_dtype dtype, int ndim, const int64_t *shape, const int64_t *stride)
 {
     const uint64_t h = hash_layout(dtype, ndim, shape, stride);
-    const size_t bytes = (size_t)ndim * sizeof(int64_t);
     if (table_size)
         for (tg_meta *m = table[h & (table_size - 1)]; m; m = m->next)
-            if (m->hash == h && m->dtype == dtype && m->ndim == ndim && !memcmp(m->shape, shape, bytes)
-                && !memcmp(m->stride, stride, bytes))
+            if (m->hash == h && has_layout(m, dtype, ndim, shape, stride))
                 return tg_meta_retain(m);
     if (table_used >= table_size && table_rebuild() < 0)
         return NULL;
+    const size_t bytes = (size_t)ndim * sizeof(int64_t);
     tg_meta *m = malloc(sizeof *m + 2 * bytes);
     if (!m)
         return NULL;

@@ -27,7 +27,7 @@ cdef extern from "Python.h":
 
 cnp.import_array()
 cdef object np_ndarray = numpy.ndarray, np_number = numpy.number, np_bool = numpy.bool_
-cdef object np_integer = numpy.integer, np_floating = numpy.floating
+cdef object np_floating = numpy.floating
 cdef object np_array = numpy.array, np_asarray = numpy.asarray, np_ascontiguous = numpy.ascontiguousarray
 cdef object np_arange = numpy.arange, np_linspace = numpy.linspace, np_eye = numpy.eye
 cdef object np_broadcast_shapes = numpy.broadcast_shapes

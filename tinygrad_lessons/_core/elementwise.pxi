@@ -148,7 +148,7 @@ cdef tg_meta *broadcast(str op, val a, val b, int t) except NULL:
                 f"{op}: shapes {shape_of(a)} and {shape_of(b)} do not broadcast: the sizes {sa} and {sb} of dimension "
                 f"{d} (of {nd}) must be equal, or one of them 1")
         shape[d] = sb if sa == 1 else sa
-    checked_numel(nd, shape, tg_size[t])
+    checked_numel(nd, shape)
     cdef tg_meta *m = tg_meta_contiguous(<tg_dtype>t, nd, shape)
     if m is NULL:
         raise MemoryError()

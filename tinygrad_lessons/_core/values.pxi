@@ -35,22 +35,24 @@ cdef inline val alloc(tg_meta *m) except NULL:
     """A value with memory of its own; takes over the reference to m."""
     return checked(tg_value_alloc(m))
 
-cdef int64_t checked_numel(int ndim, const int64_t *shape, int size) except -1:
+cdef int64_t checked_numel(int ndim, const int64_t *shape) except -1:
+    """How many elements; an error if a size is negative, or memory could never hold that many."""
     cdef int64_t n = 1
+    cdef bint empty = False, too_large = False
     cdef int d
     for d in range(ndim):
         if shape[d] < 0:
             raise RuntimeError(f"a tensor cannot have the negative size {shape[d]} in shape {as_tuple(ndim, shape)}")
-        if shape[d] == 0:
-            return 0
-    for d in range(ndim):
-        if n > (<int64_t>1 << 47) // shape[d]:
-            raise RuntimeError(f"shape {as_tuple(ndim, shape)} is too large to be held in memory")
-        n *= shape[d]
+        empty |= shape[d] == 0
+        too_large |= multiply_overflows(n, shape[d], &n)
+    if empty:
+        return 0
+    if too_large or n > <int64_t>1 << 47:
+        raise RuntimeError(f"shape {as_tuple(ndim, shape)} is too large to be held in memory")
     return n
 
 cdef val make_empty(int t, int ndim, const int64_t *shape) except NULL:
-    checked_numel(ndim, shape, tg_size[t])
+    checked_numel(ndim, shape)
     return alloc(tg_meta_contiguous(<tg_dtype>t, ndim, shape))
 
 cdef val empty_like(val x, int t) except NULL:

@@ -212,7 +212,7 @@ cdef val op_expand(val x, int ndim, const int64_t *shape) except NULL:
     if not fits:
         raise RuntimeError(f"expand: shape {shape_of(x)} cannot be expanded to {as_tuple(ndim, shape)}: only sizes of 1 "
                            "grow, new dimensions stand in front, and -1 keeps an existing size")
-    checked_numel(ndim, size, tg_size[x.meta.dtype])
+    checked_numel(ndim, size)
     return taped(&EXPAND, x, view_of(x, tg_meta_get(<tg_dtype>x.meta.dtype, ndim, size, stride), x.data))
 
 cdef val op_sum_to(val g, tg_meta *m) except NULL:
