@@ -50,6 +50,7 @@ include "tensor.pxi"
 include "methods.pxi"
 include "factories.pxi"
 include "optim.pxi"
+include "module.pxi"
 
 from tinygrad_lessons._tensor_str import tensor_str
 

@@ -1,23 +1,14 @@
 """`Module`, the base class of every layer and model."""
 
-import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from tinygrad_lessons._core import Parameter, Tensor, empty, no_grad
+from tinygrad_lessons._core import Forward, Parameter, Tensor, empty, no_grad
 
 from .hooks import Hooks, RemovableHandle
 from .state import IncompatibleKeys, load
-
-
-class _Call(property):
-    """`module(x)` as `module.forward(x)`: the bound `forward` is fetched in C, and no Python frame
-    packs and unpacks the arguments in between, which halves the cost of calling a module."""
-
-    def __call__(self, module, *args, **kwargs):
-        return module.forward(*args, **kwargs)
 
 
 def _call_with_hooks(self, *args, **kwargs):
@@ -26,7 +17,7 @@ def _call_with_hooks(self, *args, **kwargs):
     return self._hooks.call(self, args, kwargs)
 
 
-class Module:
+class Module(Forward):
     """Base class of all layers and models: holds parameters, buffers and child modules.
 
     A subclass calls `super().__init__()`, assigns parameters and modules as attributes and
@@ -56,8 +47,6 @@ class Module:
         self.__dict__.update(training=True, _registry={kind: {} for kind in _CLASS})
 
     # Calling
-
-    __call__ = _Call(operator.attrgetter("forward"))
 
     def forward(self, *input) -> Any:
         """What the module computes; every subclass defines it."""
