@@ -5,7 +5,7 @@ cdef extern from * nogil:
     bint multiply_overflows "__builtin_mul_overflow"(int64_t, int64_t, int64_t *)
 
 cdef extern from "engine.h" nogil:
-    enum: TG_MAX_DIMS
+    enum: TG_MAX_DIMS, TG_MAX_OPERANDS
     ctypedef int tg_dtype
     enum: TG_BOOL, TG_U8, TG_I32, TG_I64, TG_F32, TG_F64, TG_DTYPES
     enum: TG_CONTIGUOUS, TG_OVERLAPS, TG_DENSE

@@ -96,8 +96,10 @@ def set_default_dtype(d):
 # ---- factories ----
 
 cdef Tensor made(val v, object requires_grad):
-    t = wrap(v)
-    return t.requires_grad_() if requires_grad else t
+    cdef Tensor t = wrap(v)
+    if requires_grad:
+        ask_gradient(t.v, True)
+    return t
 
 cdef int nested_shape(object data, int64_t *shape, int depth) except -1:
     """The shape of nested lists, as far as their first elements tell; returns its length."""
@@ -226,8 +228,8 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False):
     cdef int t = (TG_BOOL if isinstance(fill_value, bool) else TG_I64 if isinstance(fill_value, int) else default_float)
     cdef Tensor out = filled((size,) if isinstance(size, (tuple, list)) else ((size,),), "full",
                              DTYPES[dtype_code(dtype, t)], device, False, 0, 0, False)
-    out.fill_(fill_value)
-    return out.requires_grad_() if requires_grad else out
+    op_copy_(out.v, operand(fill_value, out.v, "full"), "full")
+    return made(out.v, requires_grad)
 
 def zeros_like(input, *, dtype=None, device=None, requires_grad=False):
     """zeros in the shape and type of input."""

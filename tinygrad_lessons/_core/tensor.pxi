@@ -72,6 +72,27 @@ cdef uint32_t parse_dims(object dim, val x, str op) except? 0xFFFFFFFF:
         dims = <uint32_t>1 << wrap_dim(operator_index(dim), x.meta.ndim, op)
     return dims if x.meta.ndim else 0
 
+cdef int ask_gradient(val v, bint requires_grad) except -1:
+    """Makes v a leaf that gradients flow to, or no longer."""
+    cdef tg_node *n
+    if v.node is not NULL and v.node.rule is not NULL:
+        if not requires_grad:
+            raise RuntimeError("requires_grad_: you can only change requires_grad flags of leaf variables; use "
+                               "detach() to get a tensor off the tape")
+    elif requires_grad and not is_float(v.meta.dtype):
+        raise RuntimeError(f"requires_grad_: only tensors of floating point dtype can require gradients, not "
+                           f"{type_name(v.meta.dtype)}")
+    elif requires_grad and v.node is NULL:
+        n = tg_node_new(NULL, 1, 0, 0, 0)
+        if n is NULL:
+            raise MemoryError("not enough memory for the tape")
+        attach(n, 0, v)
+        tg_node_release(n)
+        n.output[0].value = v
+    elif not requires_grad and v.node is not NULL:
+        forget_node(v)
+    return 0
+
 cdef inline object either(object one, object other, str op, str name):
     """dim and keepdim, or NumPy's axis and keepdims."""
     if other is None:
@@ -248,24 +269,7 @@ cdef class Tensor(RowMethods):
 
     def requires_grad_(self, requires_grad=True):
         """Asks for a gradient of this leaf, or no longer; returns the tensor."""
-        cdef tg_node *n
-        if self.v.node is not NULL and self.v.node.rule is not NULL:
-            if not requires_grad:
-                raise RuntimeError("requires_grad_: you can only change requires_grad flags of leaf variables; use "
-                                   "detach() to get a tensor off the tape")
-            return self
-        if requires_grad and not is_float(self.v.meta.dtype):
-            raise RuntimeError(f"requires_grad_: only tensors of floating point dtype can require gradients, not "
-                               f"{type_name(self.v.meta.dtype)}")
-        if requires_grad and self.v.node is NULL:
-            n = tg_node_new(NULL, 1, 0, 0, 0)
-            if n is NULL:
-                raise MemoryError()
-            attach(n, 0, self.v)
-            tg_node_release(n)
-            self.v.node.output[0].value = self.v
-        elif not requires_grad and self.v.node is not NULL:
-            forget_node(self.v)
+        ask_gradient(self.v, requires_grad)
         return self
 
     @property

@@ -132,26 +132,50 @@ cdef inline bint flat(tg_meta *a, tg_meta *b) noexcept:
         return a.flags & TG_DENSE
     return a.flags & b.flags & TG_CONTIGUOUS and same_shape(a, b)
 
+cdef inline bint one_element(tg_meta *m) noexcept:
+    """One number, or one number expanded."""
+    cdef int d
+    if m.numel == 1:
+        return True
+    if m.flags & TG_OVERLAPS:
+        for d in range(m.ndim):
+            if m.stride[d] != 0 and m.shape[d] != 1:
+                return False
+        return True
+    return False
+
 cdef void elementwise(tg_call *c, val out, int n, val *operand) noexcept:
     """Launches c.fn on out and n operands that broadcast to out's shape."""
+    cdef int64_t line[TG_MAX_OPERANDS + 1]
     cdef int k
-    cdef bint same = True
+    cdef bint flats = out.meta.flags & TG_DENSE, ones = flats
     c.n[0] = out.meta.numel
     c.n[1] = c.n[2] = 0
     if c.n[0] == 0:
         return
     c.p[0] = out.data
+    line[0] = c.n[0]
+    line[1] = 1
     for k in range(n):
         c.p[k + 1] = operand[k].data
-        same = same and flat(out.meta, operand[k].meta)
-    c.ndim = 0
-    if same:
+        line[k + 2] = 1
+        if not flat(out.meta, operand[k].meta):
+            flats = False
+            line[k + 2] = 0
+            ones = ones and one_element(operand[k].meta)
+    if flats or ones:
+        c.ndim = 0 if flats else 1
+        c.dims = line
         launch(c)
         return
+    strided(c, out, n, operand)
+
+cdef void strided(tg_call *c, val out, int n, val *operand) noexcept:
+    """The general case of elementwise: any strides, merged into as few dimensions as they allow."""
     cdef int64_t shape[TG_MAX_DIMS]
     cdef int64_t stride[6][TG_MAX_DIMS]
     cdef int64_t dims[7 * TG_MAX_DIMS]
-    cdef int nd = 0, d, e, lead
+    cdef int nd = 0, d, e, k, lead
     cdef tg_meta *m
     for d in range(out.meta.ndim):
         if out.meta.shape[d] == 1:
