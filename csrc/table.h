@@ -8,6 +8,7 @@
 #define UNARY(name, ...) TG_UNARY_##name,
 #define UNARY_NUM UNARY
 #define UNARY_PAR UNARY
+#define UNARY_FLOAT_PAR UNARY
 #define PREDICATE UNARY
 typedef enum {
 #include "unary.def"
@@ -46,7 +47,8 @@ typedef struct {
 
     tg_kernel softmax[2], log_softmax[2], logsumexp[2], softmax_backward[2], log_softmax_backward[2];
     tg_kernel cross_entropy[2], cross_entropy_backward[2];
-    tg_kernel batch_norm_stats[2], batch_norm_apply[2], batch_norm_backward[2];
+    tg_kernel batch_norm[2], batch_norm_follow[2], batch_norm_backward[2];
+    tg_kernel layer_norm[2], layer_norm_backward[2], group_norm[2], group_norm_backward[2];
 
     tg_kernel take[TG_DTYPES], put[TG_DTYPES], put_add[TG_DTYPES];
     tg_kernel offsets, nonzero_count, nonzero;

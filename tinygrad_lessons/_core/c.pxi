@@ -144,9 +144,13 @@ cdef extern from "table.h" nogil:
         tg_kernel log_softmax_backward[2]
         tg_kernel cross_entropy[2]
         tg_kernel cross_entropy_backward[2]
-        tg_kernel batch_norm_stats[2]
-        tg_kernel batch_norm_apply[2]
+        tg_kernel batch_norm[2]
+        tg_kernel batch_norm_follow[2]
         tg_kernel batch_norm_backward[2]
+        tg_kernel layer_norm[2]
+        tg_kernel layer_norm_backward[2]
+        tg_kernel group_norm[2]
+        tg_kernel group_norm_backward[2]
         tg_kernel take[6]
         tg_kernel put[6]
         tg_kernel put_add[6]
@@ -170,6 +174,9 @@ cdef extern from "threads.h" nogil:
     enum: TG_MAX_THREADS
     int tg_num_threads()
     void tg_set_num_threads(int)
+
+cdef extern from "norm.h" nogil:
+    int64_t tg_norm_rows(int64_t, int64_t)
 
 cdef extern from "gemm.h" nogil:
     enum: TG_GEMM_SCRATCH

@@ -66,7 +66,7 @@ if tg_dispatch_init(environ.get("TGL_ISA", "").encode()) != 0:
 inf, nan, pi, e = float("inf"), float("nan"), 3.141592653589793, 2.718281828459045
 
 HAND_WRITTEN = (
-    "sign square add sub div pow gelu round clamp clamp_min clamp_max bitwise_not lerp addcmul addcdiv multiply divide true_divide "
+    "sign square add sub div pow gelu prelu round clamp clamp_min clamp_max bitwise_not lerp addcmul addcdiv multiply divide true_divide "
     "negative absolute arctan2 clone masked_fill reshape flatten ravel unflatten permute transpose swapaxes swapdims t "
     "movedim moveaxis squeeze unsqueeze broadcast_to tile narrow select split chunk unbind diagonal flip roll tril triu "
     "gather take_along_dim scatter scatter_add index_select index_add masked_select nonzero sum mean prod amax amin max "

@@ -509,6 +509,32 @@ def batch_norm(input, weight, bias, running_mean, running_var, training, double 
                               maybe(running_mean, "batch_norm", "running_mean"),
                               maybe(running_var, "batch_norm", "running_var"), training, momentum, eps))
 
+cdef val normalized_over(str op, object input, object shape, object weight, object bias, double eps, bint rms) except NULL:
+    cdef int64_t sizes[TG_MAX_DIMS]
+    cdef int k
+    cdef val x = require_tensor(input, op, "the input").v
+    shape = tuple([operator_index(size) for size in shape])
+    if len(shape) > TG_MAX_DIMS:
+        raise RuntimeError(f"{op}: normalized_shape {shape} has more than {TG_MAX_DIMS} dimensions")
+    for k in range(len(shape)):
+        sizes[k] = shape[k]
+    return op_layer_norm(op, x, len(shape), sizes, maybe(weight, op, "the weight"), maybe(bias, op, "the bias"), eps, rms)
+
+def layer_norm(input, normalized_shape, weight=None, bias=None, double eps=1e-5):
+    """(x - mean) / sqrt(var + eps) · weight + bias over the last dimensions."""
+    return wrap(normalized_over("layer_norm", input, normalized_shape, weight, bias, eps, False))
+
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """x / sqrt(mean(x²) + eps) · weight over the last dimensions; eps is by default that of the type."""
+    if eps is None:
+        eps = 2.0 ** -52 if require_tensor(input, "rms_norm", "the input").v.meta.dtype == TG_F64 else 2.0 ** -23
+    return wrap(normalized_over("rms_norm", input, normalized_shape, weight, None, eps, True))
+
+def group_norm(input, num_groups, weight=None, bias=None, double eps=1e-5):
+    """(x - mean) / sqrt(var + eps) · weight + bias per group of channels of (N, C, …)."""
+    return wrap(op_group_norm(require_tensor(input, "group_norm", "the input").v, operator_index(num_groups),
+                              maybe(weight, "group_norm", "the weight"), maybe(bias, "group_norm", "the bias"), eps))
+
 cdef tuple picked(Tensor x, Tensor target, object weight, int64_t ignore):
     """(-x at the target classes · their weights, the weights), both zero where the target is ignored."""
     cdef int dim = 1 if x.v.meta.ndim > 1 else 0

@@ -25,6 +25,7 @@ OPERATORS = {
     ast.Mult: "mul",
     ast.Div: "div",
     ast.BitAnd: "logical_and",
+    ast.BitOr: "logical_or",
     ast.Eq: "eq",
     ast.NotEq: "ne",
     ast.Lt: "lt",
@@ -45,6 +46,8 @@ FUNCTIONS = {
     "TANH": "tanh",
     "ERF": "erf",
     "SIGMOID": "sigmoid",
+    "MISH_SLOPE": "mish_slope",
+    "ERFC": "erfc",
     "SQUARE": "square",
     "POW": "pow",
     "TRUNC": "trunc",
@@ -67,6 +70,11 @@ class Row:
         return self.kind in ("BINARY", "BINARY_NUM", "BINARY_ANY", "BITWISE", "COMPARE")
 
     @property
+    def parameters(self) -> list[str]:
+        """P0 and P1, as far as the row has them."""
+        return [p for p in ("p0", "p1") if self.kind.endswith("_PAR") and p.upper() in self.texts[0]]
+
+    @property
     def derivatives(self) -> list[str]:
         return self.texts[1:]
 
@@ -87,7 +95,7 @@ class Row:
             flags.append("SAVES_SECOND")
         if "y" in names:
             flags.append("SAVES_RESULT")
-        if self.kind in ("UNARY", "BINARY"):
+        if self.kind in ("UNARY", "UNARY_FLOAT_PAR", "BINARY"):
             flags.append("FLOAT_ONLY")
         if self.to_bool:
             flags.append("TO_BOOL")
@@ -200,8 +208,8 @@ def op(row: Row) -> str:
     call = f'"{row.name}", TG_{table}_{row.name}, {rule}, {row.flags()}'
     if row.binary:
         one, args, extra = "val a, val b", "a, b", ""
-    elif row.kind == "UNARY_PAR":
-        one, args, extra = "val x, double p0, double p1", "x", ", p0, p1"
+    elif row.parameters:
+        one, args, extra = "val x, double p0, double p1=0", "x", ", p0, p1"
     else:
         one, args, extra = "val x", "x", ", 0, 0"
     kind = "binary" if row.binary else "unary"
@@ -234,14 +242,17 @@ def {row.name}_(self, other):
     """{row.name} in place."""
     return wrap(op_{row.name}_(self.v, operand(other, self.v, "{row.name}_")))
 '''
+    given = "".join(f", double {p}" for p in row.parameters)
+    passed = "".join(f", {p}" for p in row.parameters)
+    said = f" with {' and '.join(p.upper() + ' = ' + p for p in row.parameters)}" if given else ""
     return f'''
-def {row.name}(self):
-    """Element-wise `{formula}`."""
-    return wrap(op_{row.name}(self.v))
+def {row.name}(self{given}):
+    """Element-wise `{formula}`{said}."""
+    return wrap(op_{row.name}(self.v{passed}))
 
-def {row.name}_(self):
+def {row.name}_(self{given}):
     """{row.name} in place."""
-    return wrap(op_{row.name}_(self.v))
+    return wrap(op_{row.name}_(self.v{passed}))
 '''
 
 
@@ -273,7 +284,7 @@ def __{prefix}{SYMBOLS[row.name]}__(a, b):
     )
 
 
-BY_HAND = {"sign", "square", "clamp", "gelu", "gelu_tanh", "div", "pow", "add", "sub", "round"}
+BY_HAND = {"sign", "square", "clamp", "gelu", "gelu_tanh", "prelu", "div", "pow", "add", "sub", "round"}
 
 
 def generate(csrc: Path, out: Path) -> None:

@@ -602,6 +602,10 @@ cdef class Tensor(RowMethods):
             return wrap(op_gelu_tanh(self.v))
         raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
 
+    def prelu(self, weight):
+        """x where it is above 0, else weight · x; weight has one element, or one for each channel of (N, C, …)."""
+        return wrap(op_prelu_channels(self.v, require_tensor(weight, "prelu", "the weight").v))
+
     def round(self, *, decimals=0):
         """Rounds to the nearest integer, halves to even; or to `decimals` digits behind the point."""
         if not is_float(self.v.meta.dtype):
