@@ -72,7 +72,9 @@ class Row:
     @property
     def parameters(self) -> list[str]:
         """P0 and P1, as far as the row has them."""
-        return [p for p in ("p0", "p1") if self.kind.endswith("_PAR") and p.upper() in self.texts[0]]
+        return [
+            p for p in ("p0", "p1") if self.kind.endswith("_PAR") and p.upper() in self.texts[0]
+        ]
 
     @property
     def derivatives(self) -> list[str]:
@@ -284,7 +286,19 @@ def __{prefix}{SYMBOLS[row.name]}__(a, b):
     )
 
 
-BY_HAND = {"sign", "square", "clamp", "gelu", "gelu_tanh", "prelu", "div", "pow", "add", "sub", "round"}
+BY_HAND = {
+    "sign",
+    "square",
+    "clamp",
+    "gelu",
+    "gelu_tanh",
+    "prelu",
+    "div",
+    "pow",
+    "add",
+    "sub",
+    "round",
+}
 
 
 def generate(csrc: Path, out: Path) -> None:

@@ -4,30 +4,50 @@ import math
 import warnings
 
 from tinygrad_lessons import _core
-from tinygrad_lessons._core import Tensor, no_grad, one_hot
+from tinygrad_lessons._core import Tensor, no_grad, one_hot, ones
 
 __all__ = [
     "batch_norm",
     "binary_cross_entropy_with_logits",
+    "celu",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "elu",
     "gelu",
+    "glu",
     "group_norm",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
     "instance_norm",
     "l1_loss",
     "layer_norm",
+    "leaky_relu",
     "linear",
     "log_softmax",
     "logsigmoid",
+    "mish",
     "mse_loss",
     "nll_loss",
     "one_hot",
+    "prelu",
     "relu",
+    "relu6",
     "rms_norm",
+    "selu",
     "sigmoid",
     "silu",
     "softmax",
+    "softmin",
+    "softplus",
+    "softshrink",
+    "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
 ]
 
 
@@ -74,6 +94,216 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     return Tensor.silu_(input) if inplace else Tensor.silu(input)
 
 
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x tanh(log(1 + exp(x))), element by element; `inplace` overwrites the input.
+
+    Source: Misra 2019, Mish: A Self Regularized Non-Monotonic Activation Function.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.mish(tg.zeros(1)).tolist()
+    [0.0]
+    """
+    return Tensor.mish_(input) if inplace else Tensor.mish(input)
+
+
+def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
+    """log(1 + exp(beta · x)) / beta, element by element; x where beta · x is above the threshold.
+
+    >>> import tinygrad_lessons as tg
+    >>> round(tg.nn.functional.softplus(tg.zeros(1)).item(), 4)
+    0.6931
+    """
+    return Tensor.softplus(input, beta, threshold)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|), element by element.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.softsign(tg.tensor([-1.0, 3.0])).tolist()
+    [-0.5, 0.75]
+    """
+    return Tensor.softsign(input)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x above 0, alpha · (exp(x) - 1) below; `inplace` overwrites the input.
+
+    Source: Clevert, Unterthiner and Hochreiter 2015, Exponential Linear Units.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.elu(tg.tensor([-1000.0, 2.0])).tolist()
+    [-1.0, 2.0]
+    """
+    return Tensor.elu_(input, alpha) if inplace else Tensor.elu(input, alpha)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """1.0507 · (x above 0, 1.6733 · (exp(x) - 1) below); `inplace` overwrites the input.
+
+    Source: Klambauer et al. 2017, Self-Normalizing Neural Networks, which has the full constants.
+
+    >>> import tinygrad_lessons as tg
+    >>> round(tg.nn.functional.selu(tg.ones(1)).item(), 4)
+    1.0507
+    """
+    return Tensor.selu_(input) if inplace else Tensor.selu(input)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x above 0, alpha · (exp(x / alpha) - 1) below; `inplace` overwrites the input.
+
+    Raises RuntimeError when alpha is 0. Source: Barron 2017, Continuously Differentiable
+    Exponential Linear Units.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.celu(tg.tensor([-1000.0, 2.0]), alpha=0.5).tolist()
+    [-0.5, 2.0]
+    """
+    if alpha == 0:
+        raise RuntimeError("celu: ZeroDivisionError: alpha cannot be 0 for CELU")
+    return Tensor.celu_(input, alpha) if inplace else Tensor.celu(input, alpha)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """x above 0, negative_slope · x below; `inplace` overwrites the input.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.leaky_relu(tg.tensor([-2.0, 2.0]), 0.5).tolist()
+    [-1.0, 2.0]
+    """
+    if inplace:
+        return Tensor.leaky_relu_(input, negative_slope)
+    return Tensor.leaky_relu(input, negative_slope)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """x above 0, weight · x below; the weight has one element, or one per channel of (N, C, *).
+
+    Raises RuntimeError for another number of weights. Source: He et al. 2015, Delving Deep into
+    Rectifiers.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.prelu(tg.tensor([-2.0, 2.0]), tg.tensor(0.25)).tolist()
+    [-0.5, 2.0]
+    """
+    return Tensor.prelu(input, weight)
+
+
+def hardtanh(
+    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
+    """x between min_val and max_val, else the nearer of these; `inplace` overwrites the input.
+
+    Raises ValueError when min_val is above max_val.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.hardtanh(tg.tensor([-2.0, 0.5])).tolist()
+    [-1.0, 0.5]
+    """
+    if min_val > max_val:
+        raise ValueError(
+            f"hardtanh: min_val ({min_val}) cannot be greater than max_val ({max_val})"
+        )
+    bounds = min_val, max_val
+    return Tensor.hardtanh_(input, *bounds) if inplace else Tensor.hardtanh(input, *bounds)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(0, x), 6), element by element; `inplace` overwrites the input.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.relu6(tg.tensor([-2.0, 3.0, 9.0])).tolist()
+    [0.0, 3.0, 6.0]
+    """
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(0, x + 3), 6) / 6, element by element; `inplace` overwrites the input.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.hardsigmoid(tg.tensor([-4.0, 0.0, 4.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    return Tensor.hardsigmoid_(input) if inplace else Tensor.hardsigmoid(input)
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x · min(max(0, x + 3), 6) / 6, element by element; `inplace` overwrites the input.
+
+    Source: Howard et al. 2019, Searching for MobileNetV3.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.hardswish(tg.tensor([-4.0, 0.0, 4.0])).tolist()
+    [-0.0, 0.0, 4.0]
+    """
+    return Tensor.hardswish_(input) if inplace else Tensor.hardswish(input)
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """x above the threshold, else `value`; `inplace` overwrites the input.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.threshold(tg.tensor([1.0, 3.0]), 2.0, 20.0).tolist()
+    [20.0, 3.0]
+    """
+    if inplace:
+        return Tensor.threshold_(input, threshold, value)
+    return Tensor.threshold(input, threshold, value)
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """x - tanh x, element by element.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.tanhshrink(tg.zeros(1)).tolist()
+    [0.0]
+    """
+    return Tensor.tanhshrink(input)
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x, or 0 where |x| ≤ lambd.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.hardshrink(tg.tensor([-2.0, 0.25])).tolist()
+    [-2.0, 0.0]
+    """
+    return Tensor.hardshrink(input, lambd)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x moved towards 0 by lambd, and 0 where |x| ≤ lambd. Raises RuntimeError for lambd below 0.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.softshrink(tg.tensor([-2.0, 0.25])).tolist()
+    [-1.5, 0.0]
+    """
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    return Tensor.softshrink(input, lambd)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """a · σ(b) with a and b the halves of the input along `dim`.
+
+    Raises RuntimeError when that dimension is odd. Source: Dauphin et al. 2016, Language Modeling
+    with Gated Convolutional Networks.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.glu(tg.tensor([3.0, 0.0])).tolist()
+    [1.5]
+    """
+    if input.ndim == 0:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    size = input.shape[dim]
+    if size % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {size}")
+    a, b = input.chunk(2, dim) if size else (input, input)
+    return a * b.sigmoid()
+
+
 def logsigmoid(input: Tensor) -> Tensor:
     """log(1 / (1 + exp(-x))), element by element, without overflow.
 
@@ -118,6 +348,17 @@ def log_softmax(input: Tensor, dim: int | None = None, *, dtype=None) -> Tensor:
     return (input if dtype is None else input.to(dtype)).log_softmax(dim)
 
 
+def softmin(input: Tensor, dim: int | None = None, *, dtype=None) -> Tensor:
+    """exp(-xᵢ) / Σⱼ exp(-xⱼ) along `dim`; the input is converted to `dtype` first, if given.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.softmin(tg.zeros(4), dim=0).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
+    dim = _implicit_dim("softmin", input) if dim is None else dim
+    return (-(input if dtype is None else input.to(dtype))).softmax(dim)
+
+
 def _implicit_dim(name, input):
     warnings.warn(
         f"Implicit dimension choice for {name} has been deprecated. "
@@ -160,6 +401,69 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         return input
     dropped = _core.dropout(input, p)
     return input.copy_(dropped) if inplace else dropped
+
+
+def _feature_dropout(input, p, training, inplace):
+    """Dropout of whole channels of (N, C, *)."""
+    if p == 0 or not training:
+        return input
+    places = [1] * (input.ndim - 2)
+    factor = _core.dropout(ones(*input.shape[:2], *places, dtype=input.dtype), p)
+    return input.mul_(factor) if inplace else input * factor
+
+
+def dropout1d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """In training, zero each channel of (N, C, L) or (C, L) with probability `p`, scale the rest.
+
+    Raises ValueError unless 0 ≤ p ≤ 1, and RuntimeError for other dimensions.
+    Source: Tompson et al. 2015, Efficient Object Localization Using Convolutional Networks.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.dropout1d(tg.ones(2, 1), 0.5, training=False).tolist()
+    [[1.0], [1.0]]
+    """
+    _check_probability(p)
+    if input.ndim not in (2, 3):
+        raise RuntimeError(
+            f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input: the channels "
+            "of (N, C, L) or (C, L) are what it drops"
+        )
+    if input.ndim == 3:
+        return _feature_dropout(input, p, training, inplace)
+    dropped = _feature_dropout(input.unsqueeze(0), p, training, inplace)
+    return input if inplace else dropped.squeeze(0)
+
+
+def dropout2d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """In training, zero each channel of (N, C, H, W) with probability `p`, scale the rest.
+
+    As in PyTorch, 3 dimensions are read as (N, C, L), with a warning. Raises ValueError unless
+    0 ≤ p ≤ 1.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.dropout2d(tg.ones(1, 1, 1, 1), 0.5, training=False).tolist()
+    [[[[1.0]]]]
+    """
+    _check_probability(p)
+    if input.ndim == 3:
+        warnings.warn(
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout "
+            "behavior is desired - input is interpreted as shape (N, C, L); use dropout1d instead.",
+            stacklevel=2,
+        )
+    elif input.ndim != 4:
+        warnings.warn(
+            f"dropout2d: Received a {input.ndim}-D input to dropout2d, which is deprecated; "
+            "use dropout instead.",
+            stacklevel=2,
+        )
+    if input.ndim < 2:
+        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
+    return _feature_dropout(input, p, training, inplace)
 
 
 def batch_norm(
@@ -302,7 +606,7 @@ def _reduce(loss, reduction):
     )
 
 
-def _difference(input, target):
+def _warn_of_sizes(input, target):
     if input.shape != target.shape:
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size "
@@ -310,7 +614,6 @@ def _difference(input, target):
             "Please ensure they have the same size.",
             stacklevel=3,
         )
-    return input - target
 
 
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
@@ -320,7 +623,8 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tenso
     >>> tg.nn.functional.mse_loss(tg.ones(2), tg.tensor([1.0, 3.0])).item()
     2.0
     """
-    return _reduce(_difference(input, target).square(), reduction)
+    _warn_of_sizes(input, target)
+    return _reduce(input.squared_difference(target), reduction)
 
 
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
@@ -330,7 +634,8 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor
     >>> tg.nn.functional.l1_loss(tg.ones(2), tg.tensor([1.0, 3.0])).item()
     1.0
     """
-    return _reduce(_difference(input, target).abs(), reduction)
+    _warn_of_sizes(input, target)
+    return _reduce(input.absolute_difference(target), reduction)
 
 
 def nll_loss(
@@ -422,9 +727,10 @@ def binary_cross_entropy_with_logits(
         raise ValueError(
             f"Target size ({target.shape}) must be the same as input size ({input.shape})"
         )
-    # log(1 - σ(x)) = log σ(x) - x, so one stable logarithm serves both terms.
-    log_weight = 1 if pos_weight is None else (pos_weight - 1) * target + 1
-    loss = (1 - target) * input - log_weight * input.logsigmoid()
+    if pos_weight is None:
+        loss = input.logistic_loss(target)
+    else:  # log(1 - σ(x)) = log σ(x) - x, so one stable logarithm serves both terms
+        loss = (1 - target) * input - ((pos_weight - 1) * target + 1) * input.logsigmoid()
     if weight is not None:
         loss = loss * weight
     return _reduce(loss, reduction)
