@@ -17,7 +17,18 @@ OPS = [row for kind in ("unary", "binary") for row in read_rows(ROOT / f"csrc/{k
 TARGETS = dict.fromkeys(["exp", "tanh", "log", "sigmoid", "erf"], 1.3)
 INTERVALS = {"acosh": {"low": 1.1, "high": 4}}
 INTEGERS = {"low": 1, "high": 100, "dtype": "int64"}
-BOUNDS = {"clamp": (0.3, 0.7)}
+ONE_WEIGHT = {"prelu"}  # the second operand has one element
+PARAMETERS = {
+    "clamp": (0.3, 0.7),
+    "softplus": (1.0, 20.0),
+    "elu": (1.0,),
+    "celu": (1.0,),
+    "leaky_relu": (0.01,),
+    "softshrink": (0.5,),
+    "hardshrink": (0.5,),
+    "hardtanh": (0.3, 0.7),
+    "threshold": (0.5, 0.0),
+}
 
 
 def find(framework, name):
@@ -40,4 +51,6 @@ def bench_op(measure, request, framework, tensor, row):
         pytest.skip(f"no {row.name} here")
     interval = INTEGERS if row.kind == "BITWISE" else INTERVALS.get(row.name, {})
     operands = [tensor(4096, **interval) for _ in row.operands]
-    measure("op(*operands)", op=op, operands=(*operands, *BOUNDS.get(row.name, ())))
+    if row.name in ONE_WEIGHT:
+        operands[1] = tensor(1)
+    measure("op(*operands)", op=op, operands=(*operands, *PARAMETERS.get(row.name, ())))

@@ -73,9 +73,14 @@ def gradients(lib, oracle, number, dtype, layout):
     return [leaf.grad for leaf in leaves]
 
 
+# PyTorch's derivative has a constant of float32, whatever the type.
+SINGLE_PRECISION = ["hardsigmoid"]
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("oracle", [o for o in ORACLES if o.grad], ids=ident)
 def test_gradients(oracle, dtype):
+    ulps = 2**30 if dtype == "float64" and oracle.name in SINGLE_PRECISION else 64
     for number in range(len(oracle.cases)):
         for layout in (contiguous, transposed):
             if layout not in oracle.layouts:
@@ -87,7 +92,7 @@ def test_gradients(oracle, dtype):
                     assert b is None or not b.any()
                 else:
                     # Sums of up to a few hundred terms of size 1 to 10.
-                    assert_close(a, numpy_of(b), dtype, 64, magnitude=4.0)
+                    assert_close(a, numpy_of(b), dtype, ulps, magnitude=4.0)
 
 
 OPERANDS = {

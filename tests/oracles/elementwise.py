@@ -57,6 +57,51 @@ def gelu_tanh(x):
     return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
+def softplus(x, beta=1, threshold=20):
+    return np.where(x * beta > threshold, x, np.logaddexp(0, x * beta) / beta)
+
+
+def mish(x):
+    return x * np.tanh(np.logaddexp(0, x))
+
+
+def elu(x, alpha=1.0, slope=1.0, rate=1.0):
+    return np.where(x > 0, slope * x, alpha * np.expm1(np.where(x > 0, 0, x) * rate))
+
+
+def hardsigmoid(x):
+    return np.clip(x / 6 + 0.5, 0, 1)
+
+
+def prelu(x, weight):
+    channels = [-1] + [1] * (x.ndim - 2) if x.ndim > 1 and weight.ndim else weight.shape
+    return np.where(x > 0, x, weight.reshape(channels) * x)
+
+
+def activation(name, ref, **rest):
+    """As PyTorch's, which takes floats only and has neither a method nor a twin in place."""
+    parameters = rest.pop("parameters", [{}])
+    oracle = unary(name, ref, FLOATS, op=functional(name), inplace=False, **rest)
+    oracle.cases = [case(s, **p) for s in UNARY_SHAPES for p in parameters]
+    return oracle
+
+
+def in_row(name):
+    """An op that only the engine has, here by the loss that PyTorch makes of it."""
+    losses = {
+        "squared_difference": "mse_loss",
+        "absolute_difference": "l1_loss",
+        "logistic_loss": "binary_cross_entropy_with_logits",
+    }
+    return lambda lib, a, b: (
+        getattr(a, name)(b)
+        if hasattr(a, name)
+        else getattr(lib.nn.functional, losses[name])(
+            *lib.broadcast_tensors(a, b), reduction="none"
+        )
+    )
+
+
 def truncated_division(a, b):
     q = np.abs(a) // np.abs(b) * np.sign(a) * np.sign(b)
     return q if np.issubdtype(np.result_type(q), np.integer) else np.trunc(a / b)
@@ -102,6 +147,27 @@ ELEMENTWISE = [
         extremes=False),
     unary("gelu_tanh", gelu_tanh, FLOATS, op=functional("gelu", approximate="tanh"), inplace=False,
         magnitude=np.abs, extremes=False),
+    activation("mish", mish, extremes=False),
+    activation("softplus", softplus, parameters=[{}, {"beta": 2.5, "threshold": 3}]),
+    activation("softsign", lambda x: x / (1 + np.abs(x))),
+    activation("elu", elu, parameters=[{}, {"alpha": 2.5}]),
+    activation("celu", lambda x, alpha=1.0: elu(x, alpha, rate=1 / alpha),
+        parameters=[{}, {"alpha": 0.5}]),
+    activation("selu", lambda x: elu(x, 1.7580993408473766, 1.0507009873554805)),
+    activation("leaky_relu", lambda x, negative_slope=0.01: np.where(x > 0, x, negative_slope * x),
+        parameters=[{}, {"negative_slope": 0.5}], ulps=1),
+    activation("hardsigmoid", hardsigmoid, magnitude=np.abs),
+    activation("hardswish", lambda x: x * hardsigmoid(x), magnitude=np.abs, extremes=False),
+    activation("hardtanh", lambda x, min_val=-1.0, max_val=1.0: np.clip(x, min_val, max_val),
+        parameters=[{}, {"min_val": -2.5, "max_val": 0.5}], ulps=0),
+    activation("threshold", lambda x, threshold=0.1, value=20.0: np.where(x <= threshold, value, x),
+        parameters=[{"threshold": 0.5, "value": -2.5}], ulps=0, extremes=False),
+    activation("tanhshrink", lambda x: x - np.tanh(x), magnitude=np.abs, extremes=False),
+    activation("hardshrink", lambda x, lambd=0.5: np.where(np.abs(x) <= lambd, 0, x), ulps=0,
+        parameters=[{}, {"lambd": 1.5}], signed_zeros=False),
+    activation("softshrink", lambda x, lambd=0.5: np.where(np.isinf(x), x,
+        np.sign(x) * np.maximum(np.abs(x) - lambd, 0)), parameters=[{}, {"lambd": 1.5}],
+        magnitude=lambda x, **k: np.abs(x), signed_zeros=False),
     unary("floor", np.floor, NUMBERS, "same", ulps=0),
     unary("ceil", np.ceil, NUMBERS, "same", ulps=0),
     unary("round", np.round, NUMBERS, "same", ulps=0),
@@ -135,6 +201,16 @@ ELEMENTWISE = [
     binary("minimum", np.minimum, ulps=0, inplace=False, signed_zeros=False),
     binary("atan2", np.arctan2, result="float", domain=NONZERO),
     binary("hypot", np.hypot, FLOATS, domain=NONZERO),
+    Oracle("prelu", prelu, [case((5,), (1,)), case((), ()), case((4, 3), (3,)), case((2, 3, 5), (3,)),
+        case((2, 3, 5), ()), case((0, 3), (3,)), case((7, 33), (1,))], FLOATS, ulps=1, extremes=False,
+        errors=[(lambda lib: lib.prelu(lib.ones(2, 3), lib.ones(2)), RuntimeError, "channel")]),
+    binary("squared_difference", lambda a, b: (a - b) ** 2, FLOATS, op=in_row("squared_difference"),
+        ulps=3, magnitude=lambda a, b: (np.abs(a) + np.abs(b)) * np.abs(a - b)),
+    binary("absolute_difference", lambda a, b: np.abs(a - b), FLOATS,
+        op=in_row("absolute_difference"), ulps=0),
+    binary("logistic_loss", lambda x, t: np.logaddexp(0, x) - x * t, FLOATS,
+        op=in_row("logistic_loss"), extremes=False,
+        magnitude=lambda x, t: np.abs(x) * (1 + np.abs(t))),
     compare("eq", np.equal),
     compare("ne", np.not_equal),
     compare("lt", np.less),

@@ -72,6 +72,39 @@ def call_batch_norm(lib, x, mean, var, weight, bias, training):
     return lib.nn.functional.batch_norm(x, mean, var, weight, bias, training=training)
 
 
+def layer_norm(x, weight=None, bias=None, eps=1e-5):
+    shape = weight.shape if weight is not None else x.shape[-1:]
+    axes = tuple(range(x.ndim - len(shape), x.ndim))
+    y = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
+    return y * (1 if weight is None else weight) + (0 if bias is None else bias)
+
+
+def call_layer_norm(lib, x, weight=None, bias=None):
+    shape = x.shape[-1:] if weight is None else weight.shape
+    return lib.nn.functional.layer_norm(x, tuple(shape), weight, bias)
+
+
+def rms_norm(x, weight=None, eps=1e-2):
+    y = x / np.sqrt((x**2).mean(-1, keepdims=True) + eps)
+    return y if weight is None else y * weight
+
+
+def call_rms_norm(lib, x, weight=None):
+    return lib.nn.functional.rms_norm(x, (x.shape[-1],), weight, eps=1e-2)
+
+
+def group_norm(x, weight=None, bias=None, num_groups=1, eps=1e-5):
+    grouped = x.reshape(len(x), num_groups, -1)
+    y = grouped - grouped.mean(2, keepdims=True)
+    y = (y / np.sqrt(grouped.var(2, keepdims=True) + eps)).reshape(x.shape)
+    shape = [1, -1] + [1] * (x.ndim - 2)
+    return y if weight is None else y * weight.reshape(shape) + bias.reshape(shape)
+
+
+def call_group_norm(lib, x, weight=None, bias=None, num_groups=1):
+    return lib.nn.functional.group_norm(x, num_groups, weight, bias)
+
+
 def cross_entropy(x, target, weight=None, reduction="mean", ignore_index=-100, label_smoothing=0.0):
     classes = x.shape[1] if x.ndim > 1 else x.shape[0]
     logp = np.moveaxis(log_softmax(x, 1 if x.ndim > 1 else 0), min(1, x.ndim - 1), -1)
@@ -109,6 +142,19 @@ NETWORKS = [
         3), (3,), (3,), (3,), (3,), training=False), case((4, 3, 5), (3,), (3,), (3,), (3,),
         training=True)], FLOATS, op=call_batch_norm, domain=((-3, 3), (-1, 1), (0.5, 2), (0.5, 2),
         (-1, 1)), ulps=16, magnitude=lambda x, *rest, **k: 4.0, layouts=DISTINCT),
+    Oracle("layer_norm", layer_norm, [case((6, 5)), case((6, 5), (5,), (5,)), case((3, 4, 5), (4, 5),
+        (4, 5)), case((3, 70), (70,)), case((40, 33), (33,), (33,))], FLOATS, op=call_layer_norm,
+        ulps=16, magnitude=lambda x, *rest, **k: 10.0, layouts=DISTINCT,
+        errors=[(lambda lib: lib.nn.functional.layer_norm(lib.ones(2, 4), (5,)), RuntimeError,
+        "normalized_shape")]),
+    Oracle("rms_norm", rms_norm, [case((6, 5)), case((6, 5), (5,)), case((2, 3, 70), (70,))], FLOATS,
+        op=call_rms_norm, ulps=16, magnitude=lambda x, *rest, **k: 3.0, layouts=DISTINCT),
+    Oracle("group_norm", group_norm, [case((3, 4, 5), num_groups=2), case((3, 6, 5), (6,), (6,),
+        num_groups=3), case((2, 4, 3, 3), (4,), (4,), num_groups=1), case((4, 6), (6,), (6,),
+        num_groups=2), case((2, 4, 7, 5), (4,), (4,), num_groups=4)], FLOATS, op=call_group_norm,
+        ulps=16, magnitude=lambda x, *rest, **k: 10.0, layouts=DISTINCT,
+        errors=[(lambda lib: lib.nn.functional.group_norm(lib.ones(2, 4), 3), RuntimeError,
+        "divisible")]),
     Oracle("cross_entropy", cross_entropy, [case((4, 3), TARGET), case((4, 3), TARGET,
         reduction="sum"), case((4, 3), TARGET, reduction="none"), case((4, 3), TARGET,
         ignore_index=2), case((4, 3), TARGET, label_smoothing=0.1), case((4, 3), TARGET,
