@@ -306,6 +306,9 @@ class Hardsigmoid(_InPlace):
     def forward(self, input: Tensor) -> Tensor:
         return F.hardsigmoid(input, self.inplace)
 
+    def extra_repr(self) -> str:
+        return ""  # PyTorch does not show `inplace` here
+
 
 class Hardswish(_InPlace):
     """x · min(max(0, x + 3), 6) / 6, element by element; see `functional.hardswish`.
@@ -318,6 +321,9 @@ class Hardswish(_InPlace):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.hardswish(input, self.inplace)
+
+    def extra_repr(self) -> str:
+        return ""  # PyTorch does not show `inplace` here
 
 
 class Threshold(_InPlace):
