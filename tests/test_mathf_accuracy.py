@@ -19,6 +19,8 @@ pytestmark = pytest.mark.kernel
 BOUNDS = {"exp": 2, "log": 2, "sqrt": 0.5, "floor": 0, "ceil": 0, "trunc": 0, "round": 0}
 OTHERS = 4
 
+SELU = 1.0507009873554805, 1.7580993408473766
+
 # op: (NumPy's or SciPy's function, mpmath's)
 UNARY = {
     "exp": (np.exp, mpmath.exp),
@@ -41,6 +43,10 @@ UNARY = {
     "acosh": (np.arccosh, mpmath.acosh),
     "atanh": (np.arctanh, mpmath.atanh),
     "sigmoid": (special.expit, lambda x: 1 / (1 + mpmath.exp(-x))),
+    "selu": (
+        lambda x: np.where(x > 0, SELU[0] * x, SELU[1] * np.expm1(np.minimum(x, 0))),
+        lambda x: SELU[0] * x if x > 0 else SELU[1] * mpmath.expm1(x),
+    ),
     "erf": (special.erf, mpmath.erf),
     "erfc": (special.erfc, lambda x: mpmath.erfc(min(x, 40))),  # 0 beyond; mpmath overflows
     "sqrt": (np.sqrt, mpmath.sqrt),

@@ -56,6 +56,21 @@ WORK = {
     "batch norm": lambda: with_gradients(
         lambda x: F.batch_norm(x, None, None, training=True), matrix(32, 32, 28, 28)
     ),
+    "batch norm of rows": lambda: with_gradients(
+        lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),
+        matrix(1000, 700),
+        matrix(700),
+        matrix(700),
+    ),
+    "layer norm": lambda: with_gradients(
+        lambda x, w, b: F.layer_norm(x, (300,), w, b), matrix(3001, 300), matrix(300), matrix(300)
+    ),
+    "group norm": lambda: with_gradients(
+        lambda x, w, b: F.group_norm(x, 8, w, b), matrix(32, 32, 28, 28), matrix(32), matrix(32)
+    ),
+    "log-softmax of short rows": lambda: with_gradients(
+        lambda x: x.log_softmax(1), matrix(20001, 10)
+    ),
     "index": lambda: with_gradients(lambda x: x[tg.arange(3000) % 700], matrix(700, 600)),
     "uniform": drawn(lambda g: tg.rand(1 << 20, generator=g)),
     "normal": drawn(lambda g: tg.randn((1 << 20) + 3, generator=g)),
