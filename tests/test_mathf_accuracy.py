@@ -44,7 +44,7 @@ UNARY = {
     "atanh": (np.arctanh, mpmath.atanh),
     "sigmoid": (special.expit, lambda x: 1 / (1 + mpmath.exp(-x))),
     "selu": (
-        lambda x: np.where(x > 0, SELU[0] * x, SELU[1] * np.expm1(np.minimum(x, 0))),
+        lambda x: np.where(x > 0, SELU[0] * x, SELU[1] * np.expm1(np.where(x > 0, 0, x))),
         lambda x: SELU[0] * x if x > 0 else SELU[1] * mpmath.expm1(x),
     ),
     "erf": (special.erf, mpmath.erf),
