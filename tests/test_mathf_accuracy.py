@@ -183,6 +183,33 @@ def test_float64_is_within_its_bound(op):
     assert error <= BOUNDS.get(op, OTHERS), f"{op}{tuple(at)} is {error:.3g} ulp off"
 
 
+# Activations by float64 formulas, and whether their error counts in ulp of x: they cancel where they are small.
+ACTIVATIONS = {
+    "silu": (lambda x: x * special.expit(x), False),
+    "mish": (lambda x: x * np.tanh(np.logaddexp(0, x)), False),
+    "softplus": (lambda x: np.where(x > 20, x, np.logaddexp(0, x)), False),
+    "elu": (lambda x: np.where(x > 0, x, np.expm1(np.where(x > 0, 0, x))), False),
+    "softsign": (lambda x: x / (1 + np.abs(x)), False),
+    "logsigmoid": (special.log_expit, False),
+    "gelu": (lambda x: 0.5 * x * special.erfc(-x / np.sqrt(2)), True),
+    "tanhshrink": (lambda x: x - np.tanh(x), True),
+    "hardswish": (lambda x: x * np.clip(x / 6 + 0.5, 0, 1), True),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_of_float32(name):
+    """Where the exponential in them is a normal number."""
+    reference, of_x = ACTIVATIONS[name]
+    x = domain(np.float32, 60_000)
+    x = x[np.isfinite(x) & (np.abs(x) < 87)]
+    result = getattr(tg.nn.functional, name)(tg.tensor(x)).numpy().astype(np.float64)
+    wide = x.astype(np.float64)
+    exact = reference(wide)
+    error = np.abs(result - exact) / ulp(wide if of_x else exact, np.float32)
+    assert error.max() <= OTHERS, f"{name}({x[np.argmax(error)]}) is {error.max():.3g} ulp off"
+
+
 def special_values(dtype):
     info = np.finfo(dtype)
     limits = [info.smallest_subnormal, info.tiny, info.max, np.inf]
