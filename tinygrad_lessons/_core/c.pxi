@@ -157,8 +157,10 @@ cdef extern from "table.h" nogil:
         tg_kernel normal[2]
         tg_kernel exponential[2]
         tg_kernel dropout[2]
+        tg_kernel dropped[2]
         tg_kernel bernoulli
         tg_kernel randint
+        tg_kernel randperm
         tg_kernel random_bits_u64
         tg_kernel optim[1][2]
 

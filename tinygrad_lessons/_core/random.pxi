@@ -49,9 +49,8 @@ cdef class Generator:
 
 default_generator = Generator()
 
-cdef int draw(tg_kernel fn, val out, int64_t words, const void *hyper, object generator) except -1:
-    """Fills contiguous out from the stream, `words` 32-bit words an element."""
-    cdef tg_call c
+cdef int draw(tg_call *c, tg_kernel fn, val out, int64_t words, const void *hyper, object generator) except -1:
+    """Fills contiguous out from the stream, `words` 32-bit words an element; c holds the kernel's further operands."""
     cdef Generator g
     if generator is None:
         g = default_generator
@@ -68,7 +67,7 @@ cdef int draw(tg_kernel fn, val out, int64_t words, const void *hyper, object ge
     c.hyper = hyper
     g.offset += (c.n[0] * words + 3) // 4
     if c.n[0]:
-        launch(&c)
+        launch(c)
     return 0
 
 cdef inline int words_of(int t) noexcept:
@@ -77,12 +76,13 @@ cdef inline int words_of(int t) noexcept:
 cdef val drawn_in_place(val x, tg_kernel *fn, double a, double b, object generator, str name) except NULL:
     """x overwritten with draws of a float distribution with the parameters a, b."""
     cdef double hyper[2]
+    cdef tg_call c
     cdef val fresh
     need_float(name, x)
     hyper[0], hyper[1] = a, b
     check_writable(x, name)
     fresh = x if x.meta.flags & TG_CONTIGUOUS and not tracks(x) else make_empty(x.meta.dtype, x.meta.ndim, x.meta.shape)
-    draw(fn[x.meta.dtype == TG_F64], fresh, words_of(x.meta.dtype), hyper, generator)
+    draw(&c, fn[x.meta.dtype == TG_F64], fresh, words_of(x.meta.dtype), hyper, generator)
     if fresh is x:
         bump(x)
         return x
@@ -104,67 +104,73 @@ cdef val op_exponential_(val x, double rate, object generator) except NULL:
     return drawn_in_place(x, tg_k.exponential, rate, 0, generator, "exponential_")
 
 cdef val bernoulli_mask(int ndim, const int64_t *shape, double p, object generator) except NULL:
+    cdef tg_call c
     cdef val out = make_empty(TG_BOOL, ndim, shape)
-    draw(tg_k.bernoulli, out, 1, &p, generator)
+    draw(&c, tg_k.bernoulli, out, 1, &p, generator)
     return out
 
 cdef val op_randint(int ndim, const int64_t *shape, int64_t lo, int64_t hi, object generator) except NULL:
+    cdef tg_call c
     cdef int64_t hyper[2]
     hyper[0], hyper[1] = lo, hi
     if lo >= hi:
         raise RuntimeError(f"randint: expected low < high, but got low={lo} and high={hi}")
     cdef val out = make_empty(TG_I64, ndim, shape)
-    draw(tg_k.randint, out, 2, hyper, generator)
+    draw(&c, tg_k.randint, out, 2, hyper, generator)
     return out
 
 cdef val op_randperm(int64_t n, object generator) except NULL:
-    """The order of n random 63-bit keys; equal keys keep their order."""
-    cdef int64_t hyper[2]
-    cdef val keys, order = NULL
+    """The order of n random words of 64 bits; equal ones keep their order."""
+    cdef tg_call c
+    cdef int64_t entries = 2 * n
     if n < 0:
         raise RuntimeError(f"randperm: n must not be negative, but is {n}")
-    hyper[0], hyper[1] = 0, 0x7FFFFFFFFFFFFFFF
-    keys = make_empty(TG_I64, 1, &n)
-    draw(tg_k.randint, keys, 2, hyper, generator)
-    op_sort(keys, 0, False, &order)
+    cdef val order = make_empty(TG_I64, 1, &n), scratch = make_empty(TG_I64, 1, &entries)
+    c.p[1] = scratch.data
+    draw(&c, tg_k.randperm, order, 2, NULL, generator)
     return order
 
 # ---- dropout ----
 
-cdef int dropout_backward(tg_node *n, val *g, val *out) except -1:
-    """g · mask / (1 - p)"""
-    cdef double keep = 1 - n.s[0]
-    cdef val scaled = op_mul(g[0], constant(1 / keep if keep else 0.0, g[0]))
-    out[0] = op_where(saved(n, 0), scaled, constant(0, g[0]))
+cdef int dropped_backward(tg_node *n, val *g, val *out) except -1:
+    """The same of g: the map is linear."""
+    out[0] = op_dropped(g[0], saved(n, 0), n.s[0])
     return 0
 
-cdef tg_rule DROPOUT = tg_rule(b"Dropout", dropout_backward)
+cdef tg_rule DROPOUT = tg_rule(b"Dropout", dropped_backward)
+
+cdef val finish_dropped(val x, val mask, double p, val out) except NULL:
+    cdef tg_node *n
+    if not tracks(x):
+        return out
+    n = new_node(&DROPOUT, 1, 1, &x, 1, 0)
+    n.s[0] = p
+    save(n, 0, mask, TG_FROM_NOWHERE)
+    return finish(n, out)
+
+cdef val op_dropped(val x, val mask, double p) except NULL:
+    """x · mask / (1 - p); the mask is one that op_dropout drew."""
+    cdef tg_call c
+    cdef val out = make_empty(x.meta.dtype, x.meta.ndim, x.meta.shape)
+    c.fn = tg_k.dropped[x.meta.dtype == TG_F64]
+    c.n[0] = x.meta.numel
+    c.n[1] = c.n[2] = 0
+    c.p[0] = out.data
+    c.p[1] = op_raw_contiguous(x).data
+    c.p[2] = mask.data
+    c.hyper = &p
+    if c.n[0]:
+        launch(&c)
+    return finish_dropped(x, mask, p, out)
 
 cdef val op_dropout(val x, double p, object generator) except NULL:
     """Zeroes elements with probability p and scales the others by 1 / (1 - p)."""
     cdef tg_call c
-    cdef tg_node *n
-    cdef Generator g = default_generator if generator is None else generator
     need_float("dropout", x)
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: the probability must be between 0 and 1, but is {p}")
-    cdef val source = op_raw_contiguous(x)
     cdef val out = make_empty(x.meta.dtype, x.meta.ndim, x.meta.shape), mask = make_empty(TG_BOOL, x.meta.ndim, x.meta.shape)
-    c.fn = tg_k.dropout[x.meta.dtype == TG_F64]
-    c.n[0] = x.meta.numel
-    c.n[1] = c.n[2] = 0
-    c.p[0] = out.data
-    c.p[1] = source.data
+    c.p[1] = op_raw_contiguous(x).data
     c.p[2] = mask.data
-    c.u[0] = g.key
-    c.u[1] = g.offset
-    c.hyper = &p
-    g.offset += (c.n[0] + 3) // 4
-    if c.n[0]:
-        launch(&c)
-    if tracks(x):
-        n = new_node(&DROPOUT, 1, 1, &x, 1, 0)
-        n.s[0] = p
-        save(n, 0, mask, TG_FROM_NOWHERE)
-        return finish(n, out)
-    return out
+    draw(&c, tg_k.dropout[x.meta.dtype == TG_F64], out, 1, &p, generator)
+    return finish_dropped(x, mask, p, out)
