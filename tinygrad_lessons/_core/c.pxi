@@ -72,7 +72,7 @@ cdef extern from "engine.h" nogil:
         int64_t *args
 
     ctypedef struct tg_memory_t:
-        int64_t in_use, peak, kept
+        int64_t in_use, peak, kept, reserved_peak, blocks, served, retries, failures
 
     const int8_t tg_size[]
     const char *tg_dtype_name[]
