@@ -313,14 +313,18 @@ def test_forms():
         lambda **g: tg.normal(0.0, 1.0, (40,), **g),
         lambda **g: tg.multinomial(tg.ones(40), 40, **g),
         lambda **g: tg.multinomial(tg.ones(40), 40, replacement=True, **g),
-        *(
-            lambda name=name, **g: getattr(tg.empty(40), name)(*args[name], **g)
-            for args in [{"random_": (9999,), "geometric_": (0.01,)}]
-            for name in args
-        ),
+        lambda **g: tg.empty(40).random_(9999, **g),
+        lambda **g: tg.empty(40).geometric_(0.01, **g),
         *(
             lambda name=name, **g: getattr(tg.empty(40), name)(**g)
-            for name in "uniform_ normal_ exponential_ cauchy_ log_normal_ bernoulli_".split()
+            for name in [
+                "uniform_",
+                "normal_",
+                "exponential_",
+                "cauchy_",
+                "log_normal_",
+                "bernoulli_",
+            ]
         ),
     ],
 )
