@@ -1,4 +1,6 @@
-/* Memory in 64-byte-aligned blocks of fixed sizes, kept for reuse: page faults cost more than arithmetic. */
+/* Memory in 64-byte-aligned blocks of fixed sizes, kept for reuse: page faults cost more than arithmetic. A block serves
+   its own size only, so a program keeps at most what it had in use at once of every size. Called by one thread at a
+   time, like the rest of the engine: kernels do not allocate. */
 #include "engine.h"
 
 #include <stdlib.h>
@@ -43,13 +45,21 @@ void *tg_alloc(int64_t bytes, int32_t *bin)
     } else {
         p = aligned_alloc(64, (size_t)size);
         if (!p) {
+            tg_memory.retries++;
             tg_trim();
             p = aligned_alloc(64, (size_t)size);
-            if (!p)
+            if (!p) {
+                tg_memory.failures++;
                 return NULL;
+            }
         }
+        const int64_t reserved = tg_memory.in_use + tg_memory.kept + size;
+        if (reserved > tg_memory.reserved_peak)
+            tg_memory.reserved_peak = reserved;
     }
     *bin = b;
+    tg_memory.blocks++;
+    tg_memory.served++;
     tg_memory.in_use += size;
     if (tg_memory.in_use > tg_memory.peak)
         tg_memory.peak = tg_memory.in_use;
@@ -60,6 +70,7 @@ void tg_free(void *p, int32_t bin)
 {
     const int64_t size = bin_bytes(bin);
     tg_memory.in_use -= size;
+    tg_memory.blocks--;
     if (tg_memory.kept + size > KEEP_BYTES) {
         free(p);
         return;

@@ -158,7 +158,12 @@ static inline void tg_node_release(tg_node *n) { if (n && --n->refs == 0) tg_nod
 void *tg_alloc(int64_t bytes, int32_t *bin);  /* 64-byte aligned; NULL when memory is short */
 void tg_free(void *block, int32_t bin);
 void tg_trim(void);                           /* gives what is kept for reuse back to the system */
-typedef struct { int64_t in_use, peak, kept; } tg_memory_t;
+typedef struct {
+    int64_t in_use, peak;              /* bytes of blocks handed out, and the most there were at once */
+    int64_t kept, reserved_peak;       /* bytes kept for reuse; the most that were in use and kept together */
+    int64_t blocks, served;            /* blocks handed out now, and ever */
+    int64_t retries, failures;         /* how often the system had no memory: before kept blocks went back, and after */
+} tg_memory_t;
 extern tg_memory_t tg_memory;
 
 #endif

@@ -53,8 +53,8 @@ typedef struct {
     tg_kernel take[TG_DTYPES], put[TG_DTYPES], put_add[TG_DTYPES];
     tg_kernel offsets, nonzero_count, nonzero;
 
-    tg_kernel uniform[2], normal[2], exponential[2], dropout[2];
-    tg_kernel bernoulli, randint, random_bits_u64;
+    tg_kernel uniform[2], normal[2], exponential[2], dropout[2], dropped[2];
+    tg_kernel bernoulli, randint, randperm, random_bits_u64;
 
     tg_kernel optim[TG_OPTIM_COUNT][2];
     const tg_gemm_tiles *gemm_f32, *gemm_f64;

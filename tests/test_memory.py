@@ -190,6 +190,65 @@ def test_weak_references_to_tensors():
     assert ref() is None
 
 
+CURRENT = "allocated_bytes.all.current"
+PEAK = "allocated_bytes.all.peak"
+RESERVED = "reserved_bytes.all.current"
+
+
+def test_statistics_count_a_tensor():
+    tg.reset_peak_memory_stats()
+    before = tg.memory_stats()
+    assert before[PEAK] == before[CURRENT]
+    x = tg.empty(1_000_000)
+    held = tg.memory_stats()
+    grown = held[CURRENT] - before[CURRENT]
+    assert 4_000_000 <= grown <= 1.25 * 4_000_000 + 1024  # sizes are at most a quarter apart
+    assert held["allocation.all.current"] - before["allocation.all.current"] in (1, 2)
+    del x
+    after = tg.memory_stats()
+    assert after[CURRENT] - before[CURRENT] < 1024
+    assert after[PEAK] == held[CURRENT]
+    assert after[RESERVED] == held[RESERVED]  # it waits for reuse
+    assert after["reserved_bytes.all.peak"] >= after[RESERVED]
+    for stats in (before, held, after):
+        made, gone = stats["allocation.all.allocated"], stats["allocation.all.freed"]
+        assert made - gone == stats["allocation.all.current"]
+    assert after["allocation.all.freed"] > held["allocation.all.freed"]
+    y = tg.empty(999_000)
+    assert tg.memory_stats()[RESERVED] == held[RESERVED]
+    del y
+
+
+def test_empty_cache_gives_memory_back():
+    x = tg.ones(5_000_000)
+    del x
+    before = tg.memory_stats()
+    assert before[RESERVED] >= before[CURRENT] + 20_000_000
+    tg.empty_cache()
+    after = tg.memory_stats()
+    assert after[RESERVED] == after[CURRENT] == before[CURRENT]
+    tg.reset_peak_memory_stats()
+    assert tg.memory_stats()["reserved_bytes.all.peak"] == after[RESERVED]
+
+
+def test_too_large_is_refused_and_counted():
+    before = tg.memory_stats()
+    with pytest.raises(RuntimeError, match="too large"):
+        tg.empty(2**62)
+    with pytest.raises(MemoryError, match="not enough memory"):
+        tg.empty(2**45, dtype=tg.uint8)  # more than a process can address on any machine of today
+    after = tg.memory_stats()
+    assert after["num_ooms"] == before["num_ooms"] + 1
+    assert after["num_alloc_retries"] == before["num_alloc_retries"] + 1
+    assert after[CURRENT] == before[CURRENT]
+    assert tg.ones(3).sum() == 3
+
+
+def test_blocks_are_aligned():
+    for n in (1, 15, 17, 100, 1000, 5000, 300_001):
+        assert tg.empty(n).data_ptr() % 64 == 0
+
+
 TRAIN = """
 import os, sys
 import numpy as np

@@ -92,25 +92,40 @@ static void floats(tg_dtype t, int64_t n)
 static void whole(int64_t n)
 {
     const double p = random_below(4) ? random_unit() : (double)random_below(2);
-    const int64_t range[][2] = {{0, 10}, {-5, 3}, {7, 8}, {INT64_MIN, INT64_MAX}, {-(1ll << 40), 1ll << 41}};
+    const int64_t range[][2] = {{0, 10}, {-5, 3}, {7, 8}, {INT64_MIN, INT64_MAX}, {-(1ll << 40), 1ll << 41}, {5, 5}};
     array bits = draw(tg_k->random_bits_u64, TG_I64, n, NULL), b = draw(tg_k->bernoulli, TG_U8, n, &p);
     for (int64_t i = 0; i < n; i++) {
         CHECK(((uint64_t *)bits.p)[i] == word64(i), "word %lld", (long long)i);
         CHECK(get(b, i) == (word32(i) < (uint64_t)(p * 0x1p32 + 0.5)), "bernoulli(%g)", p);
     }
-    for (int r = 0; r < 5; r++) {
+    for (int r = 0; r < 6; r++) {
         array k = draw(tg_k->randint, TG_I64, n, range[r]);
         const uint64_t width = (uint64_t)range[r][1] - (uint64_t)range[r][0];
         for (int64_t i = 0; i < n; i++) {
             /* the upper half of a product of 64 bits, by halves of 32 */
             const uint64_t w = word64(i), w0 = w & 0xffffffff, w1 = w >> 32, r0 = width & 0xffffffff, r1 = width >> 32;
             const uint64_t middle = (w0 * r0 >> 32) + (w1 * r0 & 0xffffffff) + (w0 * r1 & 0xffffffff);
-            const uint64_t expected = w1 * r1 + (w1 * r0 >> 32) + (w0 * r1 >> 32) + (middle >> 32);
+            const uint64_t expected = width ? w1 * r1 + (w1 * r0 >> 32) + (w0 * r1 >> 32) + (middle >> 32) : w;
             CHECK(((uint64_t *)k.p)[i] == expected + (uint64_t)range[r][0], "randint");
         }
         array_free(k);
     }
     array_free(bits), array_free(b);
+}
+
+/* Each word of 64 bits is below the next in the order, or equal and its index lower. */
+static void permutation(int64_t n)
+{
+    array order = array_new(TG_I64, n), entries = array_new(TG_I64, 2 * n), seen = array_new(TG_U8, n);
+    tg_call c = {.n = {n}, .p = {order.p, entries.p}, .u = {seed, first}};
+    tg_k->randperm(&c);
+    memset(seen.p, 0, (size_t)n);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t k = ((int64_t *)order.p)[i], before = i ? ((int64_t *)order.p)[i - 1] : k;
+        CHECK(k >= 0 && k < n && !((uint8_t *)seen.p)[k]++, "randperm of %lld: index %lld", (long long)n, (long long)k);
+        CHECK(!i || word64(before) < word64(k) || (word64(before) == word64(k) && before < k), "randperm's order");
+    }
+    array_free(order), array_free(entries), array_free(seen);
 }
 
 static void dropout(tg_dtype t, int64_t n)
@@ -124,7 +139,11 @@ static void dropout(tg_dtype t, int64_t n)
         CHECK(get(mask, i) == keep, "dropout's mask at p = %g", p);
         CLOSE("dropout", t, get(y, i), keep ? get(x, i) / (1 - p) : 0, 2 * epsilon(t) * fabs(get(y, i)));
     }
-    array_free(x), array_free(y), array_free(mask);
+    array again = array_new(t, n);
+    c.p[0] = again.p;
+    tg_k->dropped[t == TG_F64](&c);
+    CHECK(same_bits(y, again), "dropped is not dropout by the same mask");
+    array_free(x), array_free(y), array_free(mask), array_free(again);
 }
 
 /* A draw in two pieces, cut at a block, is the draw. */
@@ -200,12 +219,14 @@ static void run(void)
         seed = random_bits();
         first = random_below(3) ? random_bits() : 0xffffffffu - (uint64_t)random_below(20);
         whole(n);
+        permutation(n);
         for (tg_dtype t = TG_F32; t <= TG_F64; t++) {
             floats(t, n);
             dropout(t, n);
             pieces(t, n);
         }
     }
+    permutation(20000);
     for (int f = 0; f < 2; f++) {
         distribution(tg_k->uniform[f], TG_F32 + f, uniform_cdf, unit);
         distribution(tg_k->normal[f], TG_F32 + f, normal_cdf, unit);

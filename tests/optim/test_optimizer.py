@@ -442,19 +442,19 @@ def test_a_step_within_a_step_is_refused():
 @pytest.mark.parametrize("make", [adam, momentum])
 def test_memory_stays_flat(make):
     gc.collect()
-    before = tg.memory_stats()["in_use"]
+    before = tg.memory_stats()["allocated_bytes.all.current"]
     params = [leaf(np.ones(50)), tg.tensor(np.ones((3, 4))).t().requires_grad_()]
     optimizer = make(params)
     step(optimizer, np.ones(50), np.ones((4, 3)))
     gc.collect()
-    in_use, blocks = tg.memory_stats()["in_use"], sys.getallocatedblocks()
+    in_use, blocks = tg.memory_stats()["allocated_bytes.all.current"], sys.getallocatedblocks()
     for _ in range(2000):
         optimizer.step()
-    assert tg.memory_stats()["in_use"] == in_use
+    assert tg.memory_stats()["allocated_bytes.all.current"] == in_use
     assert abs(sys.getallocatedblocks() - blocks) < 100
     del params, optimizer
     gc.collect()
-    assert tg.memory_stats()["in_use"] == before
+    assert tg.memory_stats()["allocated_bytes.all.current"] == before
 
 
 # ---- gradients, closures, hooks ----

@@ -72,7 +72,7 @@ cdef extern from "engine.h" nogil:
         int64_t *args
 
     ctypedef struct tg_memory_t:
-        int64_t in_use, peak, kept
+        int64_t in_use, peak, kept, reserved_peak, blocks, served, retries, failures
 
     const int8_t tg_size[]
     const char *tg_dtype_name[]
@@ -161,8 +161,10 @@ cdef extern from "table.h" nogil:
         tg_kernel normal[2]
         tg_kernel exponential[2]
         tg_kernel dropout[2]
+        tg_kernel dropped[2]
         tg_kernel bernoulli
         tg_kernel randint
+        tg_kernel randperm
         tg_kernel random_bits_u64
         tg_kernel optim[1][2]
 

@@ -7,7 +7,7 @@ cimport numpy as cnp
 from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, Py_NE, PyObject, PyObject_GenericSetAttr, PyTypeObject, \
     destructor, newfunc, traverseproc, visitproc
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, M_PI, log1p
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
@@ -30,7 +30,7 @@ cdef object np_ndarray = numpy.ndarray, np_number = numpy.number, np_bool = nump
 cdef object np_floating = numpy.floating
 cdef object np_array = numpy.array, np_asarray = numpy.asarray, np_ascontiguous = numpy.ascontiguousarray
 cdef object np_arange = numpy.arange, np_linspace = numpy.linspace, np_eye = numpy.eye
-cdef object np_broadcast_shapes = numpy.broadcast_shapes
+cdef object np_broadcast_shapes = numpy.broadcast_shapes, np_searchsorted = numpy.searchsorted
 cdef list NUMPY_DTYPES = [numpy.dtype(n) for n in ("bool", "uint8", "int32", "int64", "float32", "float64")]
 
 include "c.pxi"

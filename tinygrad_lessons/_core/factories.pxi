@@ -293,43 +293,119 @@ def randn(*size, generator=None, dtype=None, device=None, requires_grad=False):
     op_normal_(t.v, 0, 1, generator)
     return t.requires_grad_() if requires_grad else t
 
-def rand_like(input, *, dtype=None, requires_grad=False):
+def rand_like(input, *, generator=None, dtype=None, device=None, requires_grad=False):
     """rand in the shape and type of input."""
-    return rand(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return rand(input.shape, generator=generator, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
-def randn_like(input, *, dtype=None, requires_grad=False):
+def randn_like(input, *, generator=None, dtype=None, device=None, requires_grad=False):
     """randn in the shape and type of input."""
-    return randn(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return randn(input.shape, generator=generator, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+
+def randint_like(input, low, high=None, *, generator=None, dtype=None, device=None, requires_grad=False):
+    """randint in the shape and type of input; randint_like(input, high) starts at 0."""
+    low, high = (0, low) if high is None else (low, high)
+    return randint(low, high, input.shape, generator=generator, dtype=dtype or input.dtype, device=device,
+                   requires_grad=requires_grad)
 
 def randint(low, high=None, size=None, *, generator=None, dtype=None, device=None, requires_grad=False):
-    """Integers from [low, high); randint(high, size) starts at 0."""
+    """Integers from [low, high); randint(high, size) starts at 0.
+
+    Raises RuntimeError if the range is empty, or holds numbers that the dtype (int64 if none is given) does not.
+    """
     cdef int64_t shape[TG_MAX_DIMS]
     if size is None:
         low, high, size = 0, low, high
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"randint: size must be a tuple, not {type(size).__name__}")
     check_device(device)
-    cdef int nd = parse_shape((size,), "randint", shape)
-    return made(op_to(op_randint(nd, shape, low, high, generator), dtype_code(dtype, TG_I64)), requires_grad)
+    cdef int nd = parse_shape((size,), "randint", shape), t = dtype_code(dtype, TG_I64)
+    return made(op_randint("randint", nd, shape, t, low, high, generator), requires_grad)
 
-def randperm(n, *, generator=None, dtype=None, device=None):
-    """The numbers 0 … n - 1 in random order."""
+def randperm(n, *, generator=None, dtype=None, device=None, requires_grad=False):
+    """The numbers 0 … n - 1 in random order. Raises RuntimeError if the dtype does not hold them all."""
+    cdef int t = dtype_code(dtype, TG_I64)
     check_device(device)
-    return wrap(op_to(op_randperm(n, generator), dtype_code(dtype, TG_I64)))
+    if n - 1 > LARGEST_INTEGER[t]:
+        raise RuntimeError(f"randperm: {type_name(t)} does not hold the numbers up to {n - 1}; choose another dtype")
+    return made(op_to(op_randperm(n, generator), t), requires_grad)
 
-def bernoulli(input, *, generator=None):
-    """Ones with the probabilities in input, else zeros."""
-    cdef Tensor p = require_tensor(input, "bernoulli", "the input")
-    if bool(((p < 0) | (p > 1)).any()):
+def bernoulli(input, p=None, *, generator=None):
+    """Ones with the probabilities in input, else zeros, in input's type; with p, that is the probability of all.
+
+    Raises RuntimeError for what is no probability.
+    """
+    cdef Tensor x = require_tensor(input, "bernoulli", "the input"), u
+    if p is not None:
+        return empty_like_(x).bernoulli_(p, generator=generator)
+    need_float("bernoulli", x.v)
+    if not bool(((x >= 0) & (x <= 1)).all()):
         raise RuntimeError("bernoulli: probabilities must lie between 0 and 1")
-    return wrap(op_to(op_lt((<Tensor>rand(p.shape, generator=generator, dtype=p.dtype)).v, p.v), p.v.meta.dtype))
+    u = rand(x.shape, generator=generator, dtype=x.dtype)
+    return wrap(op_to(op_lt(u.v, x.v), x.v.meta.dtype))
 
-def normal(mean, std, size=None, *, generator=None):
-    """Draws from normal distributions with the given means and standard deviations."""
-    if size is None:
-        mean, std = broadcast_tensors(as_tensor(mean), as_tensor(std))
-        size = mean.shape
-    return randn(size, generator=generator) * std + mean
+def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, device=None, requires_grad=False):
+    """Draws from normal distributions: of tensors of means and deviations, or of one distribution in the given size.
+
+    Raises RuntimeError if a standard deviation is negative.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.normal(tg.zeros(3, 1), tg.ones(2)).shape
+    torch.Size([3, 2])
+    >>> tg.normal(5.0, 0.0, (2,))
+    tensor([5., 5.])
+    """
+    if size is not None:
+        if isinstance(mean, Tensor) or isinstance(std, Tensor):
+            raise TypeError("normal: size goes with numbers for mean and std; tensors of them have a shape of their own")
+        t = empty(size, dtype=dtype, device=device).normal_(mean, std, generator=generator)
+        return t.requires_grad_() if requires_grad else t
+    if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
+        raise TypeError("normal: mean and std are numbers, so a size is needed")
+    mean, std = broadcast_tensors(as_tensor(mean), as_tensor(std))
+    if not bool((std >= 0).all()):
+        raise RuntimeError("normal: expected all elements of std >= 0")
+    like = mean if mean.is_floating_point() else std
+    return randn_like(like, generator=generator, dtype=None if like.is_floating_point() else get_default_dtype()) * std + mean
+
+def multinomial(input, num_samples, replacement=False, *, generator=None):
+    """Draws num_samples indices, with the probabilities in input (…, n), which need not sum to 1.
+
+    Args:
+        input: weights of n categories, or a row of them for each of m distributions; float.
+        replacement: whether an index may be drawn more than once. If not, the draws are in the order in which they come
+            when each next one is drawn from what is left: p / e by size, e exponential (Efraimidis and Spirakis 2006).
+
+    Returns:
+        int64, (num_samples) or (m, num_samples).
+
+    Raises:
+        RuntimeError: another number of dimensions; weights that are no floats, negative, infinite or NaN, or all zero; fewer
+            positive weights than draws without replacement.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.multinomial(tg.tensor([0.0, 3.0, 0.0]), 2, replacement=True)
+    tensor([1, 1])
+    """
+    cdef Tensor weights = require_tensor(input, "multinomial", "the input")
+    need_float("multinomial", weights.v)
+    if weights.dim() not in (1, 2) or weights.shape[-1] == 0:
+        raise RuntimeError(f"multinomial: expected weights of shape (n,) or (m, n), n > 0, not {weights.shape}")
+    if num_samples <= 0:
+        raise RuntimeError(f"multinomial: cannot sample n_sample <= 0 samples, but num_samples is {num_samples}")
+    p = weights.detach().double()
+    if not bool(((p >= 0) & (p < inf)).all()):
+        raise RuntimeError("multinomial: probability tensor contains either `inf`, `nan` or element < 0")
+    needed = 1 if replacement else num_samples
+    if bool(((p > 0).sum(-1) < needed).any()):
+        raise RuntimeError(f"multinomial: expected at least {needed} positive weights to draw {num_samples} samples "
+                           f"with{'' if replacement else 'out'} replacement from each distribution")
+    if not replacement:
+        e = empty_like_(p).exponential_(generator=generator)
+        return (p / e).topk(num_samples)[1]
+    rows = p.reshape(-1, p.shape[-1]).cumsum(-1)
+    u = rand((rows.shape[0], num_samples), generator=generator, dtype=float64) * rows[:, -1:]
+    drawn = [np_searchsorted(row.numpy(), x.numpy(), side="right") for row, x in zip(rows, u)]
+    return tensor(np_asarray(drawn), dtype=int64).reshape(*p.shape[:-1], num_samples)
 
 def manual_seed(seed):
     """Starts the default generator's stream of this seed; returns the generator."""
@@ -796,5 +872,56 @@ def set_num_threads(n):
     tg_set_num_threads(n)
 
 def memory_stats():
-    """Bytes in use by tensors and the tape, their peak, and bytes kept for reuse."""
-    return {"in_use": tg_memory.in_use, "peak": tg_memory.peak, "kept": tg_memory.kept}
+    """What tensors and the tape occupy, as a dict by the names of torch.cuda.memory_stats.
+
+    - `allocated_bytes.all.current`, `.peak`: bytes in use now, and the most there were at once.
+    - `reserved_bytes.all.current`, `.peak`: the same with the freed blocks that wait for reuse.
+    - `allocation.all.current`, `.allocated`, `.freed`: blocks in use now, handed out ever, and given back.
+    - `num_alloc_retries`: how often blocks went back to the system because it ran short; `num_ooms`: how often that did
+      not help, and MemoryError was raised.
+
+    Blocks are counted as handed out: rounded up to the next of the allocator's sizes, with 64 bytes of header for a
+    tensor's memory. Memory that NumPy owns (from_numpy) is not counted.
+
+    >>> import tinygrad_lessons as tg
+    >>> before = tg.memory_stats()["allocated_bytes.all.current"]
+    >>> x = tg.zeros(1000, 1000)
+    >>> tg.memory_stats()["allocated_bytes.all.current"] - before >= 4_000_000
+    True
+    """
+    return {
+        "allocated_bytes.all.current": tg_memory.in_use,
+        "allocated_bytes.all.peak": tg_memory.peak,
+        "reserved_bytes.all.current": tg_memory.in_use + tg_memory.kept,
+        "reserved_bytes.all.peak": tg_memory.reserved_peak,
+        "allocation.all.current": tg_memory.blocks,
+        "allocation.all.allocated": tg_memory.served,
+        "allocation.all.freed": tg_memory.served - tg_memory.blocks,
+        "num_alloc_retries": tg_memory.retries,
+        "num_ooms": tg_memory.failures,
+    }
+
+def reset_peak_memory_stats():
+    """Starts the peaks of memory_stats() anew, from what is in use now.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.reset_peak_memory_stats()
+    >>> stats = tg.memory_stats()
+    >>> stats["allocated_bytes.all.peak"] == stats["allocated_bytes.all.current"]
+    True
+    """
+    tg_memory.peak = tg_memory.in_use
+    tg_memory.reserved_peak = tg_memory.in_use + tg_memory.kept
+
+def empty_cache():
+    """Gives the freed blocks that wait for reuse back to the system.
+
+    The allocator does so itself when the system runs short; calling it helps others on the machine, not this program.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.empty_cache()
+    >>> stats = tg.memory_stats()
+    >>> stats["reserved_bytes.all.current"] == stats["allocated_bytes.all.current"]
+    True
+    """
+    tg_trim()

@@ -114,13 +114,13 @@ cdef class MultiTensorStep:
         self.rows, self.metas, self.steps = NULL, NULL, NULL
         self.n = self.epoch = 0
 
-    def __call__(self, dict group, state):
+    cdef int take(self, dict group, state) except -1:
         """Update the group's parameters that have a gradient, with the numbers the group holds now."""
         if self.running:
             raise RuntimeError("step: this optimizer is in the middle of a step, further out or on another thread")
         self.running = True
         try:
-            self.run(group, state)
+            return self.run(group, state)
         finally:
             self.running = False
 
@@ -268,6 +268,11 @@ cdef class MultiTensorStep:
         self.flags, self.state = flags, state
         self.epoch = state_epoch if lasting else 0
         return 0
+
+def take_steps(list steps, list groups, state):
+    """Each MultiTensorStep with its parameter group."""
+    for step, group in zip(steps, groups):
+        (<MultiTensorStep?>step).take(group, state)
 
 cdef int create(list wanted, int t) except -1:
     """For each (entry, name, like): entry[name] = zeros of like's shape, or 0-d; all in one block of type t."""

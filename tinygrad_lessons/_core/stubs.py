@@ -24,7 +24,8 @@ RETURNS = {
     "allclose is_tensor is_grad_enabled",
     "builtins.float": "__float__",
     "str": "__repr__ __format__ show_config isa name",
-    "None": "backward retain_grad zero_grad __setitem__ __setattr__ __init__ set_rng_state set_default_dtype set_num_threads",
+    "None": "backward retain_grad zero_grad __setitem__ __setattr__ __init__ set_rng_state set_default_dtype set_num_threads "
+    "reset_peak_memory_stats empty_cache",
     "tuple[Tensor, ...]": "split chunk unbind grad broadcast_tensors meshgrid saved_tensors",
     "Any": "item tolist size stride type apply max min sort topk __iter__ where __reduce_ex__ __array__ next_functions "
     "memory_stats __enter__ __exit__ __call__ __get__ decorated __complex__",

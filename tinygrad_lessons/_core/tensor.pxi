@@ -781,16 +781,46 @@ cdef class Tensor(RowMethods):
         """Draws from the exponential distribution with rate lambd."""
         return wrap(op_exponential_(self.v, lambd, generator))
 
-    def bernoulli_(self, double p=0.5, *, generator=None):
-        """Ones with probability p, else zeros."""
+    def log_normal_(self, double mean=1, double std=2, *, generator=None):
+        """Draws whose logarithms are normal with this mean and standard deviation."""
+        return wrap(op_log_normal_(self.v, mean, std, generator))
+
+    def cauchy_(self, double median=0, double sigma=1, *, generator=None):
+        """Draws from the Cauchy distribution."""
+        return wrap(op_cauchy_(self.v, median, sigma, generator))
+
+    def geometric_(self, double p, *, generator=None):
+        """How many trials it takes until the first success, of probability p each: 1, 2, …"""
+        return wrap(op_geometric_(self.v, p, generator))
+
+    def bernoulli_(self, p=0.5, *, generator=None):
+        """Ones with probability p (a number, or a tensor of this shape), else zeros."""
+        if isinstance(p, Tensor):
+            return wrap(op_copy_(self.v, (<Tensor>bernoulli(p.expand(self.shape), generator=generator)).v, "bernoulli_"))
         if not 0 <= p <= 1:
             raise RuntimeError(f"bernoulli_: expected a probability between 0 and 1, but got {p}")
         return wrap(op_copy_(self.v, bernoulli_mask(self.v.meta.ndim, self.v.meta.shape, p, generator), "bernoulli_"))
 
     def random_(self, *range_, generator=None):
-        """random_(to) or random_(low, to): draws integers from [low, to)."""
-        low, to = (0, range_[0]) if len(range_) == 1 else range_
-        return wrap(op_copy_(self.v, op_randint(self.v.meta.ndim, self.v.meta.shape, low, to, generator), "random_"))
+        """random_(to) or random_(from, to): integers from [from, to); without `to`, all that the dtype holds exactly.
+
+        Raises RuntimeError if the range is empty, or holds numbers that the dtype does not.
+        """
+        if len(range_) > 2:
+            raise TypeError(f"random_: expected at most from and to, but got {len(range_)} numbers")
+        low, to = range_ if len(range_) == 2 else (0, range_[0] if range_ else None)
+        if to is None:
+            to = LARGEST_INTEGER[self.v.meta.dtype] + 1
+        return wrap(op_copy_(self.v, op_randint("random_", self.v.meta.ndim, self.v.meta.shape, self.v.meta.dtype, low, to,
+                                                generator), "random_"))
+
+    def bernoulli(self, p=None, *, generator=None):
+        """Ones with probability p, or else with the probabilities that stand in this tensor."""
+        return bernoulli(self, p, generator=generator)
+
+    def multinomial(self, num_samples, replacement=False, *, generator=None):
+        """Draws indices with the weights in this tensor; see tg.multinomial."""
+        return multinomial(self, num_samples, replacement, generator=generator)
 
     # ---- views ----
 

@@ -5,9 +5,9 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from copy import deepcopy
-from functools import wraps
+from types import MethodType
 
-from tinygrad_lessons._core import MultiTensorStep, Tensor, clear_gradients, enable_grad
+from tinygrad_lessons._core import MultiTensorStep, Tensor, clear_gradients, enable_grad, take_steps
 from tinygrad_lessons.nn.hooks import RemovableHandle
 
 from .state import State, copied
@@ -22,33 +22,21 @@ _NOT_NEGATIVE = {
 _hook_keys = itertools.count()
 
 
-def _with_hooks(step):
-    @wraps(step)
-    def hooked(self, *args, **kwargs):
-        if not self._pre_hooks and not self._post_hooks:
-            return step(self, *args, **kwargs)
-        args = (self, *args)
-        for hook in tuple(self._pre_hooks.values()):
-            changed = hook(self, args, kwargs)
-            if changed is not None:
-                if not isinstance(changed, tuple) or len(changed) != 2:
-                    raise RuntimeError(
-                        f"{type(self).__name__}: a step pre-hook must return None or a tuple of "
-                        f"(new_args, new_kwargs), but got {changed}."
-                    )
-                args, kwargs = changed
-        result = step(*args, **kwargs)
-        for hook in tuple(self._post_hooks.values()):
-            hook(self, args, kwargs)
-        return result
-
-    return hooked
-
-
-def _add_hook(hooks, hook):
-    key = next(_hook_keys)
-    hooks[key] = hook
-    return RemovableHandle(hooks, key)
+def _step_with_hooks(self, *args, **kwargs):
+    args = (self, *args)
+    for hook in tuple(self._pre_hooks.values()):
+        changed = hook(self, args, kwargs)
+        if changed is not None:
+            if not isinstance(changed, tuple) or len(changed) != 2:
+                raise RuntimeError(
+                    f"{type(self).__name__}: a step pre-hook must return None or a tuple of "
+                    f"(new_args, new_kwargs), but got {changed}."
+                )
+            args, kwargs = changed
+    result = type(self).step(*args, **kwargs)
+    for hook in tuple(self._post_hooks.values()):
+        hook(self, args, kwargs)
+    return result
 
 
 class Optimizer:
@@ -99,11 +87,6 @@ class Optimizer:
             raise ValueError("optimizer got an empty parameter list")
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
             self.add_param_group(group)
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        if "step" in cls.__dict__:
-            cls.step = _with_hooks(cls.step)
 
     def _prepare(self):
         """What is not part of the state: hooks, and the tables of the compiled steps."""
@@ -192,7 +175,6 @@ class Optimizer:
 
     # ---- the step ----
 
-    @_with_hooks
     def step(self, closure=None):
         """Update every parameter that has a gradient; returns what `closure` returns.
 
@@ -211,8 +193,7 @@ class Optimizer:
                 loss = closure()
         if len(self._steps) != len(self.param_groups):
             self._steps = [MultiTensorStep(self._rule) for _ in self.param_groups]
-        for step, group in zip(self._steps, self.param_groups, strict=True):
-            step(group, self._state)
+        take_steps(self._steps, self.param_groups, self._state)
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -229,6 +210,13 @@ class Optimizer:
                 if param.grad is not None:
                     param.grad.detach_().zero_()
 
+    def _add_hook(self, hooks, hook):
+        # hides the method behind one that calls hooks, so that a step without any pays nothing
+        self.step = MethodType(_step_with_hooks, self)
+        key = next(_hook_keys)
+        hooks[key] = hook
+        return RemovableHandle(hooks, key)
+
     def register_step_pre_hook(self, hook):
         """Call `hook(optimizer, args, kwargs)` before each step; a returned (args, kwargs) counts.
 
@@ -240,11 +228,11 @@ class Optimizer:
         >>> sgd.step()
         before
         """
-        return _add_hook(self._pre_hooks, hook)
+        return self._add_hook(self._pre_hooks, hook)
 
     def register_step_post_hook(self, hook):
         """Call `hook(optimizer, args, kwargs)` after each step; returns a handle to remove it."""
-        return _add_hook(self._post_hooks, hook)
+        return self._add_hook(self._post_hooks, hook)
 
     # ---- state ----
 
