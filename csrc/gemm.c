@@ -1,18 +1,21 @@
-/* C = A B: blocking, the same for every float type and instruction set. The work in registers is in gemm_tile.inc.
+/* C = A B: blocking and threads, the same for every float type and instruction set. The work in registers is in
+   gemm_tile.inc.
 
-   The record: p = {C, A, B, bias or NULL, TG_GEMM_SCRATCH bytes}, n = {M, N, K}, flags = 1 to add to C, and
+   The record: p = {C, A, B, bias or NULL, Y}, n = {M, N, K}, flags = TG_GEMM_ADD to add to C, and
    dims = {batch, batch strides of A, B, C, row and column stride of A, of B, row stride of C}.
    A and B may have any strides but negative ones; C's and bias's columns are contiguous.
+   i[0] is 0, or 1 + a row of unary.def, an activation: Y, which is laid out as C or is C itself, gets its result for
+   every block of C while that is in cache.
 
    Blocks are chosen so that each is read again from the cache it fits in: a panel of B (k rows, as wide as a tile) from
    L1, a block of A (BLOCK_M x BLOCK_K) from L2, a block of B (BLOCK_K x BLOCK_N) from L2 or L3. Packing puts a panel's
    elements into the order in which tiles read them; small operands are read where they lie.
 
    K is cut by its own size alone and summed in order, so an element's bits depend on nothing but its row of A, its
-   column of B and the instruction set.                                                                              */
-#include "gemm.h"
-
-const tg_gemm_tiles *tg_gemm_f32_tiles, *tg_gemm_f64_tiles;
+   column of B and the instruction set. The one exception is a row times contiguous columns, see dots(). C is cut as
+   threads need it.                                                                                                   */
+#include "table.h"
+#include "threads.h"
 
 enum {
     BLOCK_K = 256,
@@ -20,28 +23,83 @@ enum {
     BLOCK_N_BYTES = 512 * 4,      /* of a row of a block of B */
     IN_PLACE_A_BYTES = 128 << 10, /* the largest A that is read where it lies */
     IN_PLACE_B_BYTES = 32 << 10,
+    DOTS_K_BYTES = 16 << 10,      /* of a row of A that dots() copies */
+    PIECE = 1 << 19,              /* multiply-adds worth a thread */
 };
 
-_Static_assert(BLOCK_K * (BLOCK_M_BYTES + BLOCK_N_BYTES) <= TG_GEMM_SCRATCH, "both packed blocks fit the scratch");
+/* Where a thread packs its blocks: of B, then of A. */
+static _Thread_local char packed[BLOCK_K * (BLOCK_M_BYTES + BLOCK_N_BYTES) + TG_GEMM_SLACK]
+    __attribute__((aligned(64)));
 
 typedef struct {
     const char *data;
     int64_t row, col; /* strides */
 } operand;
 
+typedef struct {
+    const tg_gemm_tiles *tiles;
+    int64_t size; /* of an element */
+    int64_t M, N, K;
+    operand A, B;
+    char *C;
+    int64_t c_row;
+    const char *bias; /* a row, or NULL */
+    const char *column_bias; /* one element, or NULL */
+    int add;
+    tg_kernel activation; /* or NULL */
+    int64_t y_offset; /* from an element of C to that of Y, in bytes */
+} product;
+
 static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/* One matrix product. `size` is that of an element. */
-static void gemm(const tg_gemm_tiles *tiles, int64_t size, int64_t M, int64_t N, int64_t K, operand A, operand B,
-                 char *C, int64_t c_row, const char *bias, int add, char *scratch)
+/* What is done to an element after its sum: rows m0 to m1 of columns n0 to n1. */
+static void finish(const product *p, int64_t m0, int64_t m1, int64_t n0, int64_t n1)
 {
-    char *const packed_b = scratch, *const packed_a = scratch + BLOCK_K * BLOCK_N_BYTES;
-    const int dots = M == 1 && B.row == 1 && B.col != 1 && N >= tiles->main.cols;
+    char *const c = p->C + (m0 * p->c_row + n0) * p->size;
+    const int64_t dims[] = {m1 - m0, n1 - n0, p->c_row, 1, p->c_row, 1, 0, 0};
+    tg_call call = {.n = {dims[0] * dims[1]}, .p = {c, c, (void *)p->column_bias}, .dims = dims, .ndim = 2};
+    if (p->column_bias)
+        tg_k->binary[TG_BINARY_add][p->size == sizeof(double) ? TG_F64 : TG_F32](&call);
+    if (dims[1] == p->c_row)
+        call.ndim = 0;
+    call.p[0] = c + p->y_offset;
+    if (p->activation)
+        p->activation(&call);
+}
+
+/* A row times contiguous columns: the sums run along k, in the order of gemm_dots(). */
+static void dots(const product *p)
+{
+    const int64_t most = DOTS_K_BYTES / p->size;
+    tg_gemm_step s = {.b_step = p->B.col, .cols = (int)p->N, .add = p->add};
+    for (int64_t k0 = 0; k0 == 0 || k0 < p->K; k0 += most) {
+        const char *a = p->A.data + k0 * p->A.col * p->size;
+        s.k = min(most, p->K - k0);
+        if (p->A.col != 1) {
+            p->tiles->pack(packed, 1, 1, s.k, a, 0, p->A.col);
+            a = packed;
+        }
+        p->tiles->dots(&s, a, p->B.data + k0 * p->size, k0 + most < p->K ? NULL : p->bias, p->C);
+        s.add = 1;
+    }
+    finish(p, 0, 1, 0, p->N);
+}
+
+static void multiply(const product *p)
+{
+    const tg_gemm_tiles *tiles = p->tiles;
+    const int64_t size = p->size, M = p->M, N = p->N, K = p->K;
+    if (M == 1 && p->B.row == 1 && (p->B.col != 1 || N == 1)) {
+        dots(p);
+        return;
+    }
+    const operand A = p->A, B = p->B;
+    char *const packed_b = packed, *const packed_a = packed + BLOCK_K * BLOCK_N_BYTES;
     const tg_gemm_shape *shape = &tiles->main;
     if (N <= tiles->narrow.cols)
         shape = &tiles->narrow;
-    else if (M <= tiles->thin.rows && N > tiles->main.cols && !dots)
+    else if (M <= tiles->thin.rows && N > tiles->main.cols)
         shape = &tiles->thin;
     const int pack_a = N > 4 * shape->cols && M * K * size > IN_PLACE_A_BYTES;
     const int pack_b = B.col != 1 || (M > 4 * shape->rows && K * N * size > IN_PLACE_B_BYTES);
@@ -52,8 +110,8 @@ static void gemm(const tg_gemm_tiles *tiles, int64_t size, int64_t M, int64_t N,
         for (int64_t kb = 0; kb < k_blocks; kb++) {
             const int64_t k0 = K * kb / k_blocks, k1 = K * (kb + 1) / k_blocks, k = k1 - k0;
             const int64_t n1 = min(n0 + block_n, N);
-            const char *block_bias = kb == k_blocks - 1 ? bias : NULL;
-            tg_gemm_step s = {.k = k, .c_row = c_row, .add = add || kb > 0};
+            const int last = kb == k_blocks - 1;
+            tg_gemm_step s = {.k = k, .c_row = p->c_row, .add = p->add || kb > 0};
 
             for (int64_t mb = 0; mb < m_blocks; mb++) {
                 const int64_t m0 = M * mb / m_blocks, m1 = M * (mb + 1) / m_blocks;
@@ -63,7 +121,7 @@ static void gemm(const tg_gemm_tiles *tiles, int64_t size, int64_t M, int64_t N,
                 for (int64_t j = n0; j < n1; j += shape->cols) {
                     s.cols = (int)min(shape->cols, n1 - j);
                     const tg_gemm_shape *panel = s.cols <= tiles->narrow.cols ? &tiles->narrow : shape;
-                    const int dot = dots && s.cols == shape->cols, copy_b = !dot && (pack_b || s.cols < panel->cols);
+                    const int copy_b = pack_b || s.cols < panel->cols;
                     const char *b = B.data + (k0 * B.row + j * B.col) * size;
                     if (copy_b) {
                         char *to = packed_b + (j - n0) * k * size;
@@ -71,7 +129,7 @@ static void gemm(const tg_gemm_tiles *tiles, int64_t size, int64_t M, int64_t N,
                             tiles->pack(to, panel->cols, s.cols, k, b, B.col, B.row);
                         b = to;
                     }
-                    s.b_step = copy_b ? panel->cols : dot ? B.col : B.row;
+                    s.b_step = copy_b ? panel->cols : B.row;
 
                     for (int64_t t = 0, i = m0; t < heights; t++) {
                         const int rows = low + (t < higher);
@@ -83,30 +141,68 @@ static void gemm(const tg_gemm_tiles *tiles, int64_t size, int64_t M, int64_t N,
                             a = to;
                         }
                         s.a_row = pack_a ? 1 : A.row, s.a_col = pack_a ? rows : A.col;
-                        tg_gemm_tile *tile = dot ? tiles->dot : panel->tile[rows - 1];
-                        tile(&s, a, b, block_bias ? block_bias + j * size : NULL, C + (i * c_row + j) * size);
+                        panel->tile[rows - 1](&s, a, b, p->bias && last ? p->bias + j * size : NULL,
+                                              p->C + (i * p->c_row + j) * size);
                         i += rows;
                     }
                 }
+                if (last)
+                    finish(p, m0, m1, n0, n1);
             }
         }
 }
 
-static void batch(const tg_call *call, const tg_gemm_tiles *tiles, int64_t size)
+/* What the pieces of a call know: a product per matrix of the batch, each cut into a grid. */
+typedef struct {
+    product first;
+    int64_t a_step, b_step, c_step; /* in bytes, from one matrix to the next */
+    int64_t m_cuts, n_cuts;
+} grid;
+
+static void piece(void *context, int64_t begin, int64_t end)
 {
-    const int64_t M = call->n[0], N = call->n[1], K = call->n[2], *d = call->dims;
-    const int add = call->flags & 1;
-    operand A = {call->p[1], d[4], d[5]}, B = {call->p[2], d[6], d[7]};
-    char *C = call->p[0];
-    const char *bias = call->p[3];
-    const int column = N == 1 && M > 1 && d[8] == 1 && !bias; /* C lies as its transpose, and rows are faster */
-    for (int64_t i = M && N ? d[0] : 0; i > 0; i--, A.data += d[1] * size, B.data += d[2] * size, C += d[3] * size)
-        if (column)
-            gemm(tiles, size, 1, M, K, (operand){B.data, B.col, B.row}, (operand){A.data, A.col, A.row}, C, M,
-                 NULL, add, call->p[4]);
-        else
-            gemm(tiles, size, M, N, K, A, B, C, d[8], bias, add, call->p[4]);
+    const grid *g = context;
+    for (int64_t i = begin; i < end; i++) {
+        product p = g->first;
+        const int64_t matrix = i / (g->m_cuts * g->n_cuts), m = i / g->n_cuts % g->m_cuts, n = i % g->n_cuts;
+        const int64_t m0 = p.M * m / g->m_cuts, panels = ceil_div(p.N, p.tiles->main.cols);
+        const int64_t n0 = panels * n / g->n_cuts * p.tiles->main.cols;
+        p.M = p.M * (m + 1) / g->m_cuts - m0;
+        p.N = min(p.N, panels * (n + 1) / g->n_cuts * p.tiles->main.cols) - n0;
+        p.A.data += matrix * g->a_step + m0 * p.A.row * p.size;
+        p.B.data += matrix * g->b_step + n0 * p.B.col * p.size;
+        p.C += matrix * g->c_step + (m0 * p.c_row + n0) * p.size;
+        if (p.bias)
+            p.bias += n0 * p.size;
+        multiply(&p);
+    }
 }
 
-void tg_gemm_f32(const tg_call *call) { batch(call, tg_gemm_f32_tiles, sizeof(float)); }
-void tg_gemm_f64(const tg_call *call) { batch(call, tg_gemm_f64_tiles, sizeof(double)); }
+static void gemm(const tg_call *call, int type)
+{
+    const int64_t M = call->n[0], N = call->n[1], K = call->n[2], batch = call->dims[0], *d = call->dims;
+    const int64_t size = type == TG_F64 ? sizeof(double) : sizeof(float);
+    if (M == 0 || N == 0)
+        return;
+    const tg_kernel activation = call->i[0] ? tg_k->unary[call->i[0] - 1][type] : NULL;
+    grid g = {.first = {.tiles = tg_k->gemm[type == TG_F64], .size = size, .M = M, .N = N, .K = K,
+                        .A = {call->p[1], d[4], d[5]}, .B = {call->p[2], d[6], d[7]}, .C = call->p[0], .c_row = d[8],
+                        .bias = call->p[3], .add = call->flags & TG_GEMM_ADD, .activation = activation,
+                        .y_offset = activation ? (char *)call->p[4] - (char *)call->p[0] : 0},
+              .a_step = d[1] * size, .b_step = d[2] * size, .c_step = d[3] * size, .m_cuts = 1, .n_cuts = 1};
+    if (N == 1 && M > 1 && d[8] == 1) { /* C lies as its transpose, and rows are faster */
+        const operand A = g.first.A, B = g.first.B;
+        g.a_step = d[2] * size, g.b_step = d[1] * size;
+        g.first.A = (operand){B.data, B.col, B.row}, g.first.B = (operand){A.data, A.col, A.row};
+        g.first.M = 1, g.first.N = g.first.c_row = M;
+        g.first.column_bias = g.first.bias, g.first.bias = NULL;
+    }
+    const int64_t work = M * N * (K ? K : 1), pieces = min(2 * tg_num_threads(), work / PIECE);
+    if (tg_num_threads() > 1)
+        while (batch * g.m_cuts * g.n_cuts < pieces) /* the longer side is cut in two */
+            *(g.first.M / g.m_cuts >= g.first.N / g.n_cuts ? &g.m_cuts : &g.n_cuts) *= 2;
+    tg_parallel(batch * g.m_cuts * g.n_cuts, ceil_div(PIECE, work / (g.m_cuts * g.n_cuts) + 1), piece, &g);
+}
+
+void tg_gemm_f32(const tg_call *call) { gemm(call, TG_F32); }
+void tg_gemm_f64(const tg_call *call) { gemm(call, TG_F64); }

@@ -179,7 +179,7 @@ cdef extern from "norm.h" nogil:
     int64_t tg_norm_rows(int64_t, int64_t)
 
 cdef extern from "gemm.h" nogil:
-    enum: TG_GEMM_SCRATCH
+    enum: TG_GEMM_ADD
     void tg_gemm_f32(const tg_call *) noexcept
     void tg_gemm_f64(const tg_call *) noexcept
 

@@ -1,7 +1,8 @@
 # Matrix products. The kernel takes any strides, so transposed and expanded operands are never copied.
 
-cdef int gemm(val out, val a, val b, char *bias, bint add) except -1:
-    """out = a @ b (+ bias, + out); a, b, out have at least two dimensions, and the batch ones broadcast to out's."""
+cdef void gemm(val out, val a, val b, char *bias, int activation, char *activated) noexcept:
+    """out = a @ b (+ bias); a, b, out have at least two dimensions, and the batch ones broadcast to out's. activation
+    is 0, or 1 + a row of unary.def; then activated, which is laid out as out, gets its results."""
     cdef tg_call c
     cdef int64_t dims[9]
     cdef int64_t shape[TG_MAX_DIMS]
@@ -10,9 +11,9 @@ cdef int gemm(val out, val a, val b, char *bias, bint add) except -1:
     cdef val operand[3]
     cdef int64_t offset[3]
     cdef int nd = out.meta.ndim - 2, d, k, lead
-    cdef int64_t outer = 1, i, room = TG_GEMM_SCRATCH
+    cdef int64_t outer = 1, i
     if out.meta.numel == 0:
-        return 0
+        return
     operand[0], operand[1], operand[2] = a, b, out
     for d in range(nd):
         shape[d] = out.meta.shape[d]
@@ -34,9 +35,10 @@ cdef int gemm(val out, val a, val b, char *bias, bint add) except -1:
     c.n[1] = b.meta.shape[b.meta.ndim - 1]
     c.n[2] = a.meta.shape[a.meta.ndim - 1]
     c.p[3] = bias
-    c.p[4] = make_empty(TG_U8, 1, &room).data
+    c.p[4] = activated
     c.dims = dims
-    c.flags = add
+    c.flags = 0
+    c.i[0] = activation
     for d in range(nd - 1):
         outer *= shape[d]
         index[d] = 0
@@ -53,7 +55,6 @@ cdef int gemm(val out, val a, val b, char *bias, bint add) except -1:
             for k in range(3):
                 offset[k] -= shape[d] * stride[k][d]
             index[d] = 0
-    return 0
 
 cdef int matmul_backward(tg_node *n, val *g, val *out) except -1:
     if wants(n, 0):
@@ -106,7 +107,7 @@ cdef val op_matmul(val a, val b) except NULL:
     shape[nd - 2] = a.meta.shape[na - 2]
     shape[nd - 1] = b.meta.shape[nb - 1]
     out = make_empty(a.meta.dtype, nd, shape)
-    gemm(out, a, b, NULL, False)
+    gemm(out, a, b, NULL, 0, NULL)
     if tracks(a) + tracks(b):
         pair[0], pair[1] = a, b
         n = new_node(&MATMUL if nd == 2 else &BATCHED_MATMUL, 1, 2, pair, 2, 0)
@@ -176,8 +177,7 @@ cdef val op_linear(val x, val w, val b) except NULL:
         result = flattened(out)
     if b is not NULL and not b.meta.flags & TG_CONTIGUOUS:
         bias = dense_copy(b, b.meta.dtype)
-    if out.meta.numel:
-        gemm(result, rows, flipped(w), bias.data if bias is not NULL else NULL, False)
+    gemm(result, rows, flipped(w), bias.data if bias is not NULL else NULL, 0, NULL)
     if tracks(x) + tracks(w) + (b is not NULL and tracks(b)):
         operand[0], operand[1], operand[2] = x, w, b
         n = new_node(&LINEAR, 1, 2 if b is NULL else 3, operand, 2, 0)
