@@ -1,11 +1,11 @@
 /* C = A B: blocking and threads, the same for every float type and instruction set. The work in registers is in
    gemm_tile.inc.
 
-   The record: p = {C, A, B, bias or NULL, Y}, n = {M, N, K}, flags = TG_GEMM_ADD to add to C, and
+   The record: p = {C, A, B, bias or NULL, Y, room}, n = {M, N, K}, flags = TG_GEMM_ADD to add to C, and
    dims = {batch, batch strides of A, B, C, row and column stride of A, of B, row stride of C}.
    A and B may have any strides but negative ones; C's and bias's columns are contiguous.
    i[0] is 0, or 1 + a row of unary.def, an activation: Y, which is laid out as C or is C itself, gets its result for
-   every block of C while that is in cache.
+   every block of C while that is in cache. At room, each of i[1] threads has TG_GEMM_ROOM bytes.
 
    Blocks are chosen so that each is read again from the cache it fits in: a panel of B (k rows, as wide as a tile) from
    L1, a block of A (BLOCK_M x BLOCK_K) from L2, a block of B (BLOCK_K x BLOCK_N) from L2 or L3. Packing puts a panel's
@@ -17,6 +17,8 @@
 #include "table.h"
 #include "threads.h"
 
+#include <stdatomic.h>
+
 enum {
     BLOCK_K = 256,
     BLOCK_M_BYTES = 144 * 4,      /* of a column of a block of A */
@@ -27,9 +29,8 @@ enum {
     PIECE = 1 << 19,              /* multiply-adds worth a thread */
 };
 
-/* Where a thread packs its blocks: of B, then of A. */
-static _Thread_local char packed[BLOCK_K * (BLOCK_M_BYTES + BLOCK_N_BYTES) + TG_GEMM_SLACK]
-    __attribute__((aligned(64)));
+_Static_assert(BLOCK_K * (BLOCK_M_BYTES + BLOCK_N_BYTES) + TG_GEMM_SLACK <= TG_GEMM_ROOM, "both blocks find room");
+_Static_assert(DOTS_K_BYTES + TG_GEMM_SLACK <= TG_GEMM_ROOM, "and so does a row");
 
 typedef struct {
     const char *data;
@@ -48,6 +49,7 @@ typedef struct {
     int add;
     tg_kernel activation; /* or NULL */
     int64_t y_offset; /* from an element of C to that of Y, in bytes */
+    char *room;
 } product;
 
 static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -77,8 +79,8 @@ static void dots(const product *p)
         const char *a = p->A.data + k0 * p->A.col * p->size;
         s.k = min(most, p->K - k0);
         if (p->A.col != 1) {
-            p->tiles->pack(packed, 1, 1, s.k, a, 0, p->A.col);
-            a = packed;
+            p->tiles->pack(p->room, 1, 1, s.k, a, 0, p->A.col);
+            a = p->room;
         }
         p->tiles->dots(&s, a, p->B.data + k0 * p->size, k0 + most < p->K ? NULL : p->bias, p->C);
         s.add = 1;
@@ -95,7 +97,7 @@ static void multiply(const product *p)
         return;
     }
     const operand A = p->A, B = p->B;
-    char *const packed_b = packed, *const packed_a = packed + BLOCK_K * BLOCK_N_BYTES;
+    char *const packed_b = p->room, *const packed_a = p->room + BLOCK_K * BLOCK_N_BYTES;
     const tg_gemm_shape *shape = &tiles->main;
     if (N <= tiles->narrow.cols)
         shape = &tiles->narrow;
@@ -152,23 +154,25 @@ static void multiply(const product *p)
         }
 }
 
-/* What the pieces of a call know: a product per matrix of the batch, each cut into a grid. */
+/* What threads know of a call: a product per matrix of the batch, each cut into a grid of pieces. */
 typedef struct {
     product first;
     int64_t a_step, b_step, c_step; /* in bytes, from one matrix to the next */
-    int64_t m_cuts, n_cuts;
+    int64_t m_cuts, n_cuts, pieces;
+    int64_t grain; /* pieces to take at once */
+    _Atomic int64_t next;
 } grid;
 
-static void piece(void *context, int64_t begin, int64_t end)
+static void multiply_pieces(const grid *g, int64_t begin, int64_t end, char *room)
 {
-    const grid *g = context;
+    const int64_t width = g->first.tiles->main.cols, panels = ceil_div(g->first.N, width);
     for (int64_t i = begin; i < end; i++) {
         product p = g->first;
-        const int64_t matrix = i / (g->m_cuts * g->n_cuts), m = i / g->n_cuts % g->m_cuts, n = i % g->n_cuts;
-        const int64_t m0 = p.M * m / g->m_cuts, panels = ceil_div(p.N, p.tiles->main.cols);
-        const int64_t n0 = panels * n / g->n_cuts * p.tiles->main.cols;
+        const int64_t n = i % g->n_cuts, m = i / g->n_cuts % g->m_cuts, matrix = i / g->n_cuts / g->m_cuts;
+        const int64_t m0 = p.M * m / g->m_cuts, n0 = panels * n / g->n_cuts * width;
+        p.room = room;
         p.M = p.M * (m + 1) / g->m_cuts - m0;
-        p.N = min(p.N, panels * (n + 1) / g->n_cuts * p.tiles->main.cols) - n0;
+        p.N = min(p.N, panels * (n + 1) / g->n_cuts * width) - n0;
         p.A.data += matrix * g->a_step + m0 * p.A.row * p.size;
         p.B.data += matrix * g->b_step + n0 * p.B.col * p.size;
         p.C += matrix * g->c_step + (m0 * p.c_row + n0) * p.size;
@@ -178,30 +182,50 @@ static void piece(void *context, int64_t begin, int64_t end)
     }
 }
 
+/* One of the threads, by number, so that each has room of its own. */
+static void take_pieces(void *context, int64_t thread, int64_t end)
+{
+    grid *g = context;
+    for (; thread < end; thread++)
+        for (int64_t i; (i = atomic_fetch_add(&g->next, g->grain)) < g->pieces;)
+            multiply_pieces(g, i, min(i + g->grain, g->pieces), g->first.room + thread * TG_GEMM_ROOM);
+}
+
+int tg_gemm_threads(int64_t batch, int64_t M, int64_t N, int64_t K)
+{
+    const int64_t worth = (int64_t)((double)batch * (double)M * (double)N * (double)K / PIECE);
+    return worth < 2 ? 1 : (int)min(worth, tg_num_threads());
+}
+
 static void gemm(const tg_call *call, int type)
 {
     const int64_t M = call->n[0], N = call->n[1], K = call->n[2], batch = call->dims[0], *d = call->dims;
-    const int64_t size = type == TG_F64 ? sizeof(double) : sizeof(float);
+    const int64_t size = type == TG_F64 ? sizeof(double) : sizeof(float), threads = call->i[1];
     if (M == 0 || N == 0)
         return;
     const tg_kernel activation = call->i[0] ? tg_k->unary[call->i[0] - 1][type] : NULL;
     grid g = {.first = {.tiles = tg_k->gemm[type == TG_F64], .size = size, .M = M, .N = N, .K = K,
                         .A = {call->p[1], d[4], d[5]}, .B = {call->p[2], d[6], d[7]}, .C = call->p[0], .c_row = d[8],
                         .bias = call->p[3], .add = call->flags & TG_GEMM_ADD, .activation = activation,
-                        .y_offset = activation ? (char *)call->p[4] - (char *)call->p[0] : 0},
+                        .y_offset = activation ? (char *)call->p[4] - (char *)call->p[0] : 0, .room = call->p[5]},
               .a_step = d[1] * size, .b_step = d[2] * size, .c_step = d[3] * size, .m_cuts = 1, .n_cuts = 1};
+    product *const p = &g.first;
     if (N == 1 && M > 1 && d[8] == 1) { /* C lies as its transpose, and rows are faster */
-        const operand A = g.first.A, B = g.first.B;
-        g.a_step = d[2] * size, g.b_step = d[1] * size;
-        g.first.A = (operand){B.data, B.col, B.row}, g.first.B = (operand){A.data, A.col, A.row};
-        g.first.M = 1, g.first.N = g.first.c_row = M;
-        g.first.column_bias = g.first.bias, g.first.bias = NULL;
+        const operand A = p->A;
+        p->A = (operand){p->B.data, p->B.col, p->B.row}, g.a_step = d[2] * size;
+        p->B = (operand){A.data, A.col, A.row}, g.b_step = d[1] * size;
+        p->M = 1, p->N = p->c_row = M;
+        p->column_bias = p->bias, p->bias = NULL;
     }
-    const int64_t work = M * N * (K ? K : 1), pieces = min(2 * tg_num_threads(), work / PIECE);
-    if (tg_num_threads() > 1)
-        while (batch * g.m_cuts * g.n_cuts < pieces) /* the longer side is cut in two */
-            *(g.first.M / g.m_cuts >= g.first.N / g.n_cuts ? &g.m_cuts : &g.n_cuts) *= 2;
-    tg_parallel(batch * g.m_cuts * g.n_cuts, ceil_div(PIECE, work / (g.m_cuts * g.n_cuts) + 1), piece, &g);
+    if (threads == 1) {
+        multiply_pieces(&g, 0, batch, p->room);
+        return;
+    }
+    while (batch * g.m_cuts * g.n_cuts < 2 * threads) /* the longer side is cut in two */
+        *(p->M / g.m_cuts >= p->N / g.n_cuts ? &g.m_cuts : &g.n_cuts) *= 2;
+    g.pieces = batch * g.m_cuts * g.n_cuts;
+    g.grain = ceil_div(g.pieces, 8 * threads);
+    tg_parallel(threads, 1, take_pieces, &g);
 }
 
 void tg_gemm_f32(const tg_call *call) { gemm(call, TG_F32); }

@@ -11,7 +11,11 @@
 #define TG_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-enum { TG_GEMM_ADD = 1 }; /* flags */
+#define TG_GEMM_ROOM (768 << 10) /* bytes for each thread, where blocks are packed */
+enum { TG_GEMM_ADD = 1 };        /* flags */
+
+/* How many threads a product is worth now. */
+int tg_gemm_threads(int64_t batch, int64_t M, int64_t N, int64_t K);
 
 #define TG_GEMM_MAX_ROWS 12 /* of any tile, in any instruction set */
 

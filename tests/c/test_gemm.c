@@ -40,9 +40,12 @@ static void multiply(const product *p, matrix a, matrix b, const void *bias, voi
 {
     const int64_t c_row = p->N + p->gap;
     const int64_t dims[] = {p->batch, a.step, b.step, p->M * c_row, a.row, a.col, b.row, b.col, c_row};
-    const tg_call call = {.n = {p->M, p->N, p->K}, .p = {c, a.data.p, b.data.p, (void *)bias, y}, .dims = dims,
-                          .flags = p->add ? TG_GEMM_ADD : 0, .i = {p->activation}};
+    const int threads = tg_gemm_threads(p->batch, p->M, p->N, p->K);
+    void *room = aligned_alloc(64, (size_t)threads * TG_GEMM_ROOM);
+    const tg_call call = {.n = {p->M, p->N, p->K}, .p = {c, a.data.p, b.data.p, (void *)bias, y, room}, .dims = dims,
+                          .flags = p->add ? TG_GEMM_ADD : 0, .i = {p->activation, threads}};
     (p->type == TG_F64 ? tg_gemm_f64 : tg_gemm_f32)(&call);
+    free(room);
 }
 
 /* Once more, on one to four threads: the bits of c, and those of y where the activation's results go, which are either

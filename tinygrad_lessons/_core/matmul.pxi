@@ -1,6 +1,6 @@
 # Matrix products. The kernel takes any strides, so transposed and expanded operands are never copied.
 
-cdef void gemm(val out, val a, val b, char *bias, int activation, char *activated) noexcept:
+cdef int gemm(val out, val a, val b, char *bias, int activation, char *activated) except -1:
     """out = a @ b (+ bias); a, b, out have at least two dimensions, and the batch ones broadcast to out's. activation
     is 0, or 1 + a row of unary.def; then activated, which is laid out as out, gets its results."""
     cdef tg_call c
@@ -12,8 +12,9 @@ cdef void gemm(val out, val a, val b, char *bias, int activation, char *activate
     cdef int64_t offset[3]
     cdef int nd = out.meta.ndim - 2, d, k, lead
     cdef int64_t outer = 1, i
+    cdef int32_t room
     if out.meta.numel == 0:
-        return
+        return 0
     operand[0], operand[1], operand[2] = a, b, out
     for d in range(nd):
         shape[d] = out.meta.shape[d]
@@ -39,6 +40,10 @@ cdef void gemm(val out, val a, val b, char *bias, int activation, char *activate
     c.dims = dims
     c.flags = 0
     c.i[0] = activation
+    c.i[1] = tg_gemm_threads(dims[0], c.n[0], c.n[1], c.n[2])
+    c.p[5] = tg_alloc(c.i[1] * TG_GEMM_ROOM, &room)
+    if c.p[5] is NULL:
+        raise MemoryError("not enough memory for a matrix product")
     for d in range(nd - 1):
         outer *= shape[d]
         index[d] = 0
@@ -55,6 +60,8 @@ cdef void gemm(val out, val a, val b, char *bias, int activation, char *activate
             for k in range(3):
                 offset[k] -= shape[d] * stride[k][d]
             index[d] = 0
+    tg_free(c.p[5], room)
+    return 0
 
 cdef int matmul_backward(tg_node *n, val *g, val *out) except -1:
     if wants(n, 0):
