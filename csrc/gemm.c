@@ -12,25 +12,25 @@
    elements into the order in which tiles read them; small operands are read where they lie.
 
    K is cut by its own size alone and summed in order, so an element's bits depend on nothing but its row of A, its
-   column of B and the instruction set. The one exception is a row times contiguous columns, see dots(). C is cut as
+   column of B and the instruction set. The exception are few rows times contiguous columns, see dots(). C is cut as
    threads need it.                                                                                                   */
 #include "table.h"
 #include "threads.h"
 
 #include <stdatomic.h>
 
-enum {
-    BLOCK_K = 256,
-    BLOCK_M_BYTES = 144 * 4,      /* of a column of a block of A */
-    BLOCK_N_BYTES = 512 * 4,      /* of a row of a block of B */
-    IN_PLACE_A_BYTES = 128 << 10, /* the largest A that is read where it lies */
-    IN_PLACE_B_BYTES = 32 << 10,
-    DOTS_K_BYTES = 16 << 10,      /* of a row of A that dots() copies */
-    PIECE = 1 << 19,              /* multiply-adds worth a thread */
+enum { /* sizes are in elements of 4 bytes; for those of 8, half of it */
+    BLOCK_K = 256, /* of either type */
+    BLOCK_M = 144,
+    BLOCK_N = 512,          /* whole panels of any width */
+    IN_PLACE = 128 << 10,   /* bytes of the largest operand that is read where it lies */
+    DOTS_M = 8,             /* rows that dots() takes, */
+    DOTS_K = 4096,          /* and how much of each it copies at once */
+    PIECE = 1 << 19,        /* multiply-adds worth a thread */
 };
 
-_Static_assert(BLOCK_K * (BLOCK_M_BYTES + BLOCK_N_BYTES) + TG_GEMM_SLACK <= TG_GEMM_ROOM, "both blocks find room");
-_Static_assert(DOTS_K_BYTES + TG_GEMM_SLACK <= TG_GEMM_ROOM, "and so does a row");
+_Static_assert(4 * BLOCK_K * (BLOCK_M + BLOCK_N) + TG_GEMM_SLACK <= TG_GEMM_ROOM, "both packed blocks find room");
+_Static_assert(4 * DOTS_M * DOTS_K + TG_GEMM_SLACK <= TG_GEMM_ROOM, "and so do rows");
 
 typedef struct {
     const char *data;
@@ -53,7 +53,8 @@ typedef struct {
 } product;
 
 static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t ceil_div(int64_t a, int64_t b) { return a <= b ? 1 : (a - 1) / b + 1; } /* of a > 0 */
+static int64_t cut(int64_t n, int64_t parts, int64_t i) { return parts == 1 ? n * i : n * i / parts; }
 
 /* What is done to an element after its sum: rows m0 to m1 of columns n0 to n1. */
 static void finish(const product *p, int64_t m0, int64_t m1, int64_t n0, int64_t n1)
@@ -70,58 +71,59 @@ static void finish(const product *p, int64_t m0, int64_t m1, int64_t n0, int64_t
         p->activation(&call);
 }
 
-/* A row times contiguous columns: the sums run along k, in the order of gemm_dots(). */
+/* Few rows times contiguous columns: the sums run along k, in the order of gemm_dots(). */
 static void dots(const product *p)
 {
-    const int64_t most = DOTS_K_BYTES / p->size;
-    tg_gemm_step s = {.b_step = p->B.col, .cols = (int)p->N, .add = p->add};
-    for (int64_t k0 = 0; k0 == 0 || k0 < p->K; k0 += most) {
+    const int64_t most = DOTS_K * 4 / p->size;
+    tg_gemm_step s = {.b_step = p->B.col, .c_row = p->c_row, .rows = (int)p->M, .cols = p->N, .add = p->add};
+    for (int64_t k0 = 0; k0 == 0 || k0 < p->K; k0 += most, s.add = 1) {
         const char *a = p->A.data + k0 * p->A.col * p->size;
         s.k = min(most, p->K - k0);
+        s.a_row = p->A.row;
         if (p->A.col != 1) {
-            p->tiles->pack(p->room, 1, 1, s.k, a, 0, p->A.col);
-            a = p->room;
+            for (int64_t i = 0; i < p->M; i++)
+                p->tiles->pack(p->room + i * s.k * p->size, 1, 1, s.k, a + i * p->A.row * p->size, 0, p->A.col);
+            a = p->room, s.a_row = s.k;
         }
         p->tiles->dots(&s, a, p->B.data + k0 * p->size, k0 + most < p->K ? NULL : p->bias, p->C);
-        s.add = 1;
     }
-    finish(p, 0, 1, 0, p->N);
+    finish(p, 0, p->M, 0, p->N);
 }
 
 static void multiply(const product *p)
 {
     const tg_gemm_tiles *tiles = p->tiles;
     const int64_t size = p->size, M = p->M, N = p->N, K = p->K;
-    if (M == 1 && p->B.row == 1 && (p->B.col != 1 || N == 1)) {
+    const operand A = p->A, B = p->B;
+    if (B.row == 1 && (M == 1 ? B.col != 1 || N == 1 : M <= DOTS_M && 32 * M <= K && N >= DOTS_M)) {
         dots(p);
         return;
     }
-    const operand A = p->A, B = p->B;
-    char *const packed_b = p->room, *const packed_a = p->room + BLOCK_K * BLOCK_N_BYTES;
     const tg_gemm_shape *shape = &tiles->main;
     if (N <= tiles->narrow.cols)
         shape = &tiles->narrow;
     else if (M <= tiles->thin.rows && N > tiles->main.cols)
         shape = &tiles->thin;
-    const int pack_a = N > 4 * shape->cols && M * K * size > IN_PLACE_A_BYTES;
-    const int pack_b = B.col != 1 || (M > 4 * shape->rows && K * N * size > IN_PLACE_B_BYTES);
-    const int64_t block_n = BLOCK_N_BYTES / size / shape->cols * shape->cols;
-    const int64_t m_blocks = ceil_div(M, BLOCK_M_BYTES / size), k_blocks = K ? ceil_div(K, BLOCK_K) : 1;
+    const int pack_a = N > 4 * shape->cols && M * K * size > IN_PLACE;
+    const int pack_b = B.col != 1 || (M > 4 * shape->rows && K * N * size > IN_PLACE);
+    const int64_t block_m = BLOCK_M * 4 / size, block_n = BLOCK_N * 4 / size;
+    const int64_t m_blocks = ceil_div(M, block_m), k_blocks = K ? ceil_div(K, BLOCK_K) : 1;
+    char *const packed_b = p->room, *const packed_a = p->room + BLOCK_K * BLOCK_N * 4;
 
     for (int64_t n0 = 0; n0 < N; n0 += block_n)
         for (int64_t kb = 0; kb < k_blocks; kb++) {
-            const int64_t k0 = K * kb / k_blocks, k1 = K * (kb + 1) / k_blocks, k = k1 - k0;
+            const int64_t k0 = cut(K, k_blocks, kb), k = cut(K, k_blocks, kb + 1) - k0;
             const int64_t n1 = min(n0 + block_n, N);
             const int last = kb == k_blocks - 1;
             tg_gemm_step s = {.k = k, .c_row = p->c_row, .add = p->add || kb > 0};
 
             for (int64_t mb = 0; mb < m_blocks; mb++) {
-                const int64_t m0 = M * mb / m_blocks, m1 = M * (mb + 1) / m_blocks;
-                const int64_t heights = ceil_div(m1 - m0, shape->rows); /* tiles differ by one row at most */
-                const int low = (int)((m1 - m0) / heights), higher = (int)((m1 - m0) % heights);
+                const int64_t m0 = cut(M, m_blocks, mb), m1 = cut(M, m_blocks, mb + 1);
+                const int m = (int)(m1 - m0), heights = (int)ceil_div(m, shape->rows);
+                const int low = m / heights, higher = m % heights; /* tiles differ by one row at most */
 
                 for (int64_t j = n0; j < n1; j += shape->cols) {
-                    s.cols = (int)min(shape->cols, n1 - j);
+                    s.cols = min(shape->cols, n1 - j);
                     const tg_gemm_shape *panel = s.cols <= tiles->narrow.cols ? &tiles->narrow : shape;
                     const int copy_b = pack_b || s.cols < panel->cols;
                     const char *b = B.data + (k0 * B.row + j * B.col) * size;
@@ -133,19 +135,18 @@ static void multiply(const product *p)
                     }
                     s.b_step = copy_b ? panel->cols : B.row;
 
-                    for (int64_t t = 0, i = m0; t < heights; t++) {
-                        const int rows = low + (t < higher);
+                    for (int64_t t = 0, i = m0; t < heights; t++, i += s.rows) {
+                        s.rows = low + (t < higher);
                         const char *a = A.data + (i * A.row + k0 * A.col) * size;
                         if (pack_a) {
                             char *to = packed_a + (i - m0) * k * size;
                             if (j == n0)
-                                tiles->pack(to, rows, rows, k, a, A.row, A.col);
+                                tiles->pack(to, s.rows, s.rows, k, a, A.row, A.col);
                             a = to;
                         }
-                        s.a_row = pack_a ? 1 : A.row, s.a_col = pack_a ? rows : A.col;
-                        panel->tile[rows - 1](&s, a, b, p->bias && last ? p->bias + j * size : NULL,
-                                              p->C + (i * p->c_row + j) * size);
-                        i += rows;
+                        s.a_row = pack_a ? 1 : A.row, s.a_col = pack_a ? s.rows : A.col;
+                        panel->tile[s.rows - 1](&s, a, b, p->bias && last ? p->bias + j * size : NULL,
+                                                p->C + (i * p->c_row + j) * size);
                     }
                 }
                 if (last)
@@ -165,20 +166,24 @@ typedef struct {
 
 static void multiply_pieces(const grid *g, int64_t begin, int64_t end, char *room)
 {
-    const int64_t width = g->first.tiles->main.cols, panels = ceil_div(g->first.N, width);
+    product p = g->first;
+    p.room = room;
     for (int64_t i = begin; i < end; i++) {
-        product p = g->first;
-        const int64_t n = i % g->n_cuts, m = i / g->n_cuts % g->m_cuts, matrix = i / g->n_cuts / g->m_cuts;
-        const int64_t m0 = p.M * m / g->m_cuts, n0 = panels * n / g->n_cuts * width;
-        p.room = room;
-        p.M = p.M * (m + 1) / g->m_cuts - m0;
-        p.N = min(p.N, panels * (n + 1) / g->n_cuts * width) - n0;
-        p.A.data += matrix * g->a_step + m0 * p.A.row * p.size;
-        p.B.data += matrix * g->b_step + n0 * p.B.col * p.size;
-        p.C += matrix * g->c_step + (m0 * p.c_row + n0) * p.size;
-        if (p.bias)
-            p.bias += n0 * p.size;
-        multiply(&p);
+        int64_t matrix = i, m0 = 0, n0 = 0;
+        if (g->m_cuts * g->n_cuts > 1) {
+            const int64_t width = p.tiles->main.cols, panels = ceil_div(g->first.N, width);
+            const int64_t n = i % g->n_cuts, m = i / g->n_cuts % g->m_cuts;
+            matrix = i / g->n_cuts / g->m_cuts;
+            m0 = cut(g->first.M, g->m_cuts, m), p.M = cut(g->first.M, g->m_cuts, m + 1) - m0;
+            n0 = cut(panels, g->n_cuts, n) * width;
+            p.N = min(g->first.N, cut(panels, g->n_cuts, n + 1) * width) - n0;
+        }
+        p.A.data = g->first.A.data + matrix * g->a_step + m0 * p.A.row * p.size;
+        p.B.data = g->first.B.data + matrix * g->b_step + n0 * p.B.col * p.size;
+        p.C = g->first.C + matrix * g->c_step + (m0 * p.c_row + n0) * p.size;
+        p.bias = g->first.bias ? g->first.bias + n0 * p.size : NULL;
+        if (p.M && p.N)
+            multiply(&p);
     }
 }
 

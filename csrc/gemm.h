@@ -25,14 +25,15 @@ typedef struct {
     int64_t a_row, a_col;
     int64_t b_step;       /* between rows of B */
     int64_t c_row;
-    int cols;             /* columns of C there are: a tile computes all of its own and stores these */
+    int rows;
+    int64_t cols;         /* columns of C there are: a tile computes all of its own and stores these */
     int add;              /* C += AB instead of C = AB */
 } tg_gemm_step;
 
 /* C = A B for one tile of C, plus `bias`, a row, in every row unless NULL. */
 typedef void tg_gemm_tile(const tg_gemm_step *, const void *a, const void *b, const void *bias, void *c);
 
-/* c[j] = a . b[j] for `cols` contiguous vectors b_step elements apart; step->add and bias as in a tile. */
+/* The same for contiguous rows of A and columns of B, which lie b_step apart; any number of both. */
 typedef void tg_gemm_dots(const tg_gemm_step *, const void *a, const void *b, const void *bias, void *c);
 
 /* panel[k][width] = source, which has `count` of the width lanes; the others are zero. The last row may be followed by
