@@ -23,7 +23,8 @@ enum { /* sizes are in elements of 4 bytes; for those of 8, half of it */
     BLOCK_K = 256, /* of either type */
     BLOCK_M = 144,
     BLOCK_N = 512,          /* whole panels of any width */
-    IN_PLACE = 128 << 10,   /* bytes of the largest operand that is read where it lies */
+    IN_PLACE_A = 128 << 10, /* bytes of the largest A that is read where it lies */
+    IN_PLACE_B = 256 << 10,
     DOTS_M = 8,             /* rows that dots() takes, */
     DOTS_K = 4096,          /* and how much of each it copies at once */
     PIECE = 1 << 19,        /* multiply-adds worth a thread */
@@ -104,8 +105,8 @@ static void multiply(const product *p)
         shape = &tiles->narrow;
     else if (M <= tiles->thin.rows && N > tiles->main.cols)
         shape = &tiles->thin;
-    const int pack_a = N > 4 * shape->cols && M * K * size > IN_PLACE;
-    const int pack_b = B.col != 1 || (M > 4 * shape->rows && K * N * size > IN_PLACE);
+    const int pack_a = N > 4 * shape->cols && M * K * size > IN_PLACE_A;
+    const int pack_b = B.col != 1 || (M > 4 * shape->rows && K * N * size > IN_PLACE_B);
     const int64_t block_m = BLOCK_M * 4 / size, block_n = BLOCK_N * 4 / size;
     const int64_t m_blocks = ceil_div(M, block_m), k_blocks = K ? ceil_div(K, BLOCK_K) : 1;
     char *const packed_b = p->room, *const packed_a = p->room + BLOCK_K * BLOCK_N * 4;
