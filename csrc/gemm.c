@@ -49,7 +49,8 @@ typedef struct {
     const char *column_bias; /* one element, or NULL */
     int add;
     tg_kernel activation; /* or NULL */
-    int64_t y_offset; /* from an element of C to that of Y, in bytes */
+    char *Y;
+    int along_k; /* dots() does it; decided before C is cut, as it decides the bits */
     char *room;
 } product;
 
@@ -60,16 +61,18 @@ static int64_t cut(int64_t n, int64_t parts, int64_t i) { return parts == 1 ? n 
 /* What is done to an element after its sum: rows m0 to m1 of columns n0 to n1. */
 static void finish(const product *p, int64_t m0, int64_t m1, int64_t n0, int64_t n1)
 {
-    char *const c = p->C + (m0 * p->c_row + n0) * p->size;
+    const int64_t at = (m0 * p->c_row + n0) * p->size;
+    char *const c = p->C + at;
     const int64_t dims[] = {m1 - m0, n1 - n0, p->c_row, 1, p->c_row, 1, 0, 0};
     tg_call call = {.n = {dims[0] * dims[1]}, .p = {c, c, (void *)p->column_bias}, .dims = dims, .ndim = 2};
     if (p->column_bias)
         tg_k->binary[TG_BINARY_add][p->size == sizeof(double) ? TG_F64 : TG_F32](&call);
     if (dims[1] == p->c_row)
         call.ndim = 0;
-    call.p[0] = c + p->y_offset;
-    if (p->activation)
+    if (p->activation) {
+        call.p[0] = p->Y + at;
         p->activation(&call);
+    }
 }
 
 /* Few rows times contiguous columns: the sums run along k, in the order of gemm_dots(). */
@@ -96,7 +99,7 @@ static void multiply(const product *p)
     const tg_gemm_tiles *tiles = p->tiles;
     const int64_t size = p->size, M = p->M, N = p->N, K = p->K;
     const operand A = p->A, B = p->B;
-    if (B.row == 1 && (M == 1 ? B.col != 1 || N == 1 : M <= DOTS_M && 32 * M <= K && N >= DOTS_M)) {
+    if (p->along_k) {
         dots(p);
         return;
     }
@@ -182,6 +185,7 @@ static void multiply_pieces(const grid *g, int64_t begin, int64_t end, char *roo
         p.A.data = g->first.A.data + matrix * g->a_step + m0 * p.A.row * p.size;
         p.B.data = g->first.B.data + matrix * g->b_step + n0 * p.B.col * p.size;
         p.C = g->first.C + matrix * g->c_step + (m0 * p.c_row + n0) * p.size;
+        p.Y = g->first.Y + (p.C - g->first.C);
         p.bias = g->first.bias ? g->first.bias + n0 * p.size : NULL;
         if (p.M && p.N)
             multiply(&p);
@@ -213,7 +217,7 @@ static void gemm(const tg_call *call, int type)
     grid g = {.first = {.tiles = tg_k->gemm[type == TG_F64], .size = size, .M = M, .N = N, .K = K,
                         .A = {call->p[1], d[4], d[5]}, .B = {call->p[2], d[6], d[7]}, .C = call->p[0], .c_row = d[8],
                         .bias = call->p[3], .add = call->flags & TG_GEMM_ADD, .activation = activation,
-                        .y_offset = activation ? (char *)call->p[4] - (char *)call->p[0] : 0, .room = call->p[5]},
+                        .Y = activation ? call->p[4] : call->p[0], .room = call->p[5]},
               .a_step = d[1] * size, .b_step = d[2] * size, .c_step = d[3] * size, .m_cuts = 1, .n_cuts = 1};
     product *const p = &g.first;
     if (N == 1 && M > 1 && d[8] == 1) { /* C lies as its transpose, and rows are faster */
@@ -223,6 +227,8 @@ static void gemm(const tg_call *call, int type)
         p->M = 1, p->N = p->c_row = M;
         p->column_bias = p->bias, p->bias = NULL;
     }
+    p->along_k = p->B.row == 1 && (p->M == 1 ? p->B.col != 1 || p->N == 1
+                                             : M <= DOTS_M && 32 * M <= K && N >= DOTS_M);
     if (threads == 1) {
         multiply_pieces(&g, 0, batch, p->room);
         return;

@@ -208,6 +208,10 @@ static void run(void)
                         .K = random_size(60), .batch = random_below(4), .a_layout = random_below(LAYOUTS),
                         .b_layout = random_below(LAYOUTS), .shared_b = random_below(2), .bias = random_below(2),
                         .add = random_below(2), .gap = random_below(5), .activation = random_activation()});
+    for (int n = 0; n < 8; n++) /* few rows, and rows that are few only once they are cut for threads */
+        check((product){.type = TG_F32 + (n & 1), .M = n & 2 ? 16 : 7, .N = n & 2 ? 16 : 300, .K = 5000, .batch = 1,
+                        .a_layout = n & 4 ? SPACED : ROWS, .b_layout = COLUMNS, .bias = 1,
+                        .activation = 1 + TG_UNARY_relu});
     for (int n = 0; n < 20; n++) /* worth several threads */
         check((product){.type = TG_F32 + (n & 1), .M = 1 + random_below(300), .N = 1 + random_below(300),
                         .K = 1 + random_below(100), .batch = 1 + random_below(4), .a_layout = random_below(LAYOUTS),

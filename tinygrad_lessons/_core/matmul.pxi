@@ -167,8 +167,8 @@ cdef Activation GELU = Activation(TG_UNARY_gelu, &RULE_gelu, SAVES_FIRST)
 cdef Activation GELU_TANH = Activation(TG_UNARY_gelu_tanh, &RULE_gelu_tanh, SAVES_FIRST)
 
 cdef val op_linear(val x, val w, val b, const Activation *f) except NULL:
-    """x: (*, in), w: (out, in), b: (out) or NULL. Result: (*, out), or f of that unless f is NULL: one launch, but on the
-    tape the two steps that it would be otherwise."""
+    """x: (*, in), w: (out, in), b: (out) or NULL. Result: (*, out), or f of that unless f is NULL: one launch, but on
+    the tape the two steps that it would be otherwise."""
     cdef int64_t shape[TG_MAX_DIMS]
     cdef val operand[3]
     cdef tg_node *n
@@ -198,7 +198,7 @@ cdef val op_linear(val x, val w, val b, const Activation *f) except NULL:
         bias = dense_copy(b, b.meta.dtype)
     if f is not NULL and on_tape:
         activated = empty_like(out, x.meta.dtype) if f.saves & SAVES_FIRST else shared(out)
-    gemm(result, rows, flipped(w), bias.data if bias is not NULL else NULL, 0 if f is NULL else 1 + f.row, activated.data)
+    gemm(result, rows, flipped(w), NULL if bias is NULL else bias.data, 0 if f is NULL else 1 + f.row, activated.data)
     if on_tape:
         operand[0], operand[1], operand[2] = x, w, b
         n = new_node(&LINEAR, 1, 2 if b is NULL else 3, operand, 2, 0)
