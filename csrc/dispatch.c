@@ -33,8 +33,6 @@ int tg_dispatch_init(const char *isa)
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         if ((!isa || !*isa || !strcmp(isa, tables[i]->isa)) && tg_isa_available(tables[i]->isa)) {
             tg_k = tables[i];
-            tg_gemm_f32_tiles = tg_k->gemm_f32;
-            tg_gemm_f64_tiles = tg_k->gemm_f64;
             return 0;
         }
     return -1;

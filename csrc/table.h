@@ -57,7 +57,7 @@ typedef struct {
     tg_kernel bernoulli, randint, randperm, random_bits_u64;
 
     tg_kernel optim[TG_OPTIM_COUNT][2];
-    const tg_gemm_tiles *gemm_f32, *gemm_f64;
+    const tg_gemm_tiles *gemm[2];
 } tg_kernels;
 
 extern const tg_kernels tg_kernels_baseline;

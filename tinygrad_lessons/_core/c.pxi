@@ -99,6 +99,8 @@ cdef extern from "engine.h" nogil:
     void tg_release(tg_value *)
     tg_node *tg_node_retain(tg_node *)
     void tg_node_release(tg_node *)
+    void *tg_alloc(int64_t bytes, int32_t *bin)
+    void tg_free(void *block, int32_t bin)
     void tg_trim()
 
 cdef extern from "table.h" nogil:
@@ -181,7 +183,8 @@ cdef extern from "norm.h" nogil:
     int64_t tg_norm_rows(int64_t, int64_t)
 
 cdef extern from "gemm.h" nogil:
-    enum: TG_GEMM_SCRATCH
+    enum: TG_GEMM_ROOM
+    int tg_gemm_threads(int64_t batch, int64_t M, int64_t N, int64_t K)
     void tg_gemm_f32(const tg_call *) noexcept
     void tg_gemm_f64(const tg_call *) noexcept
 

@@ -569,10 +569,13 @@ cdef inline val maybe(object t, str op, str what) except? NULL:
     require_tensor(t, op, what)
     return (<Tensor>t).v
 
-def linear(input, weight, bias=None):
-    """x Wᵀ + b: input (*, in), weight (out, in), bias (out) -> (*, out)."""
+def linear(input, weight, bias=None, activation=None):
+    """x Wᵀ + b: input (*, in), weight (out, in), bias (out) -> (*, out); with "relu", "gelu" or "gelu_tanh" of it."""
     cdef Tensor x = require_tensor(input, "linear", "the input"), w = require_tensor(weight, "linear", "the weight")
-    return wrap(op_linear(x.v, w.v, maybe(bias, "linear", "the bias")))
+    cdef const Activation *f = NULL
+    if activation is not None:
+        f = &RELU if activation == "relu" else &GELU if activation == "gelu" else &GELU_TANH
+    return wrap(op_linear(x.v, w.v, maybe(bias, "linear", "the bias"), f))
 
 def dropout(input, double p=0.5, generator=None):
     """Zeroes elements with probability p and scales the others by 1 / (1 - p)."""

@@ -1,7 +1,8 @@
 # Matrix products. The kernel takes any strides, so transposed and expanded operands are never copied.
 
-cdef int gemm(val out, val a, val b, char *bias, bint add) except -1:
-    """out = a @ b (+ bias, + out); a, b, out have at least two dimensions, and the batch ones broadcast to out's."""
+cdef int gemm(val out, val a, val b, char *bias, int activation, char *activated) except -1:
+    """out = a @ b (+ bias); a, b, out have at least two dimensions, and the batch ones broadcast to out's. activation
+    is 0, or 1 + a row of unary.def; then activated, which is laid out as out, gets its results."""
     cdef tg_call c
     cdef int64_t dims[9]
     cdef int64_t shape[TG_MAX_DIMS]
@@ -10,7 +11,8 @@ cdef int gemm(val out, val a, val b, char *bias, bint add) except -1:
     cdef val operand[3]
     cdef int64_t offset[3]
     cdef int nd = out.meta.ndim - 2, d, k, lead
-    cdef int64_t outer = 1, i, room = TG_GEMM_SCRATCH
+    cdef int64_t outer = 1, i
+    cdef int32_t room
     if out.meta.numel == 0:
         return 0
     operand[0], operand[1], operand[2] = a, b, out
@@ -34,9 +36,14 @@ cdef int gemm(val out, val a, val b, char *bias, bint add) except -1:
     c.n[1] = b.meta.shape[b.meta.ndim - 1]
     c.n[2] = a.meta.shape[a.meta.ndim - 1]
     c.p[3] = bias
-    c.p[4] = make_empty(TG_U8, 1, &room).data
+    c.p[4] = activated
     c.dims = dims
-    c.flags = add
+    c.flags = 0
+    c.i[0] = activation
+    c.i[1] = tg_gemm_threads(dims[0], c.n[0], c.n[1], c.n[2])
+    c.p[5] = tg_alloc(c.i[1] * TG_GEMM_ROOM, &room)
+    if c.p[5] is NULL:
+        raise MemoryError("not enough memory for a matrix product")
     for d in range(nd - 1):
         outer *= shape[d]
         index[d] = 0
@@ -53,6 +60,7 @@ cdef int gemm(val out, val a, val b, char *bias, bint add) except -1:
             for k in range(3):
                 offset[k] -= shape[d] * stride[k][d]
             index[d] = 0
+    tg_free(c.p[5], room)
     return 0
 
 cdef int matmul_backward(tg_node *n, val *g, val *out) except -1:
@@ -106,7 +114,7 @@ cdef val op_matmul(val a, val b) except NULL:
     shape[nd - 2] = a.meta.shape[na - 2]
     shape[nd - 1] = b.meta.shape[nb - 1]
     out = make_empty(a.meta.dtype, nd, shape)
-    gemm(out, a, b, NULL, False)
+    gemm(out, a, b, NULL, 0, NULL)
     if tracks(a) + tracks(b):
         pair[0], pair[1] = a, b
         n = new_node(&MATMUL if nd == 2 else &BATCHED_MATMUL, 1, 2, pair, 2, 0)
@@ -121,7 +129,7 @@ cdef val integer_matmul(val a, val b) except NULL:
     cdef val products = op_mul(op_unsqueeze(a, -1), op_unsqueeze(b, -3))
     return op_to(op_sum(products, <uint32_t>1 << (products.meta.ndim - 2), False), t)
 
-# ---- linear: x Wᵀ + b in one pass ----
+# ---- linear: x Wᵀ + b in one pass, and an activation with it ----
 
 cdef val two_d(val x) except NULL:
     """x as a matrix, its leading dimensions made one."""
@@ -149,8 +157,18 @@ cdef int linear_backward(tg_node *n, val *g, val *out) except -1:
 
 cdef tg_rule LINEAR = tg_rule(b"Linear", linear_backward)
 
-cdef val op_linear(val x, val w, val b) except NULL:
-    """x: (*, in), w: (out, in), b: (out) or NULL. Result: (*, out)."""
+cdef struct Activation:  # of a row of unary.def
+    int row
+    const tg_rule *rule
+    int saves
+
+cdef Activation RELU = Activation(TG_UNARY_relu, &RULE_relu, SAVES_RESULT)
+cdef Activation GELU = Activation(TG_UNARY_gelu, &RULE_gelu, SAVES_FIRST)
+cdef Activation GELU_TANH = Activation(TG_UNARY_gelu_tanh, &RULE_gelu_tanh, SAVES_FIRST)
+
+cdef val op_linear(val x, val w, val b, const Activation *f) except NULL:
+    """x: (*, in), w: (out, in), b: (out) or NULL. Result: (*, out), or f of that unless f is NULL: one launch, but on
+    the tape the two steps that it would be otherwise."""
     cdef int64_t shape[TG_MAX_DIMS]
     cdef val operand[3]
     cdef tg_node *n
@@ -166,25 +184,37 @@ cdef val op_linear(val x, val w, val b) except NULL:
             f"linear: input ({type_name(x.meta.dtype)}), weight ({type_name(w.meta.dtype)}) and bias must have the same "
             "float dtype; convert the input, as with x.to(weight.dtype)")
     if nd == 1:
-        return op_squeeze(op_linear(op_unsqueeze(x, 0), w, b), 1)
+        x = op_squeeze(op_linear(op_unsqueeze(x, 0), w, b, NULL), 1)
+        return x if f is NULL else unary("linear", f.row, f.rule, f.saves, x, NULL, 0, 0)
     memcpy(shape, x.meta.shape, nd * sizeof(int64_t))
     shape[nd - 1] = w.meta.shape[0]
     cdef val out = make_empty(x.meta.dtype, nd, shape)
-    cdef val rows = x, result = out, bias = b
+    cdef val rows = x, result = out, bias = b, activated = out
+    cdef bint on_tape = tracks(x) + tracks(w) + (b is not NULL and tracks(b))
     if nd > 2:
         rows = flattened(op_raw_contiguous(x))
         result = flattened(out)
     if b is not NULL and not b.meta.flags & TG_CONTIGUOUS:
         bias = dense_copy(b, b.meta.dtype)
-    if out.meta.numel:
-        gemm(result, rows, flipped(w), bias.data if bias is not NULL else NULL, False)
-    if tracks(x) + tracks(w) + (b is not NULL and tracks(b)):
+    if f is not NULL and on_tape:
+        activated = empty_like(out, x.meta.dtype) if f.saves & SAVES_FIRST else shared(out)
+    gemm(result, rows, flipped(w), NULL if bias is NULL else bias.data, 0 if f is NULL else 1 + f.row, activated.data)
+    if on_tape:
         operand[0], operand[1], operand[2] = x, w, b
         n = new_node(&LINEAR, 1, 2 if b is NULL else 3, operand, 2, 0)
         save(n, 0, x, 0)
         save(n, 1, w, 1)
-        return finish(n, out)
-    return out
+        finish(n, out)
+        if f is not NULL:
+            n = new_node(f.rule, 1, 1, &out, 2, 0)
+            if f.saves & SAVES_FIRST:
+                save(n, 0, out, 0)
+            return written(n, f.saves, 1, NULL, activated)
+    return activated
+
+cdef inline val shared(val x) except NULL:
+    """The same memory as another value; not on the tape."""
+    return checked(tg_value_new(tg_storage_retain(x.storage), x.data, tg_meta_retain(x.meta)))
 
 cdef val flattened(val x) except NULL:
     """Contiguous x as a matrix; not on the tape."""

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
-from tinygrad_lessons._core import Tensor
+from tinygrad_lessons._core import Tensor, chain
 
+from .activation import GELU, ReLU
+from .linear import Linear
 from .module import Module
+
+# What `chain` makes one launch of: the layer, and by an attribute of the activation what `linear` calls it.
+_LINEAR = (Linear, Linear.forward)
+_ACTIVATIONS = {
+    ReLU: (ReLU.forward, "inplace", {False: "relu"}),
+    GELU: (GELU.forward, "approximate", {"none": "gelu", "tanh": "gelu_tanh"}),
+}
 
 
 class _Ordered(Module):
@@ -111,10 +120,7 @@ class Sequential(_Ordered):
             self._assign(args)
 
     def forward(self, input: Tensor) -> Tensor:
-        values = self.__dict__
-        for name in self._registry["module"]:
-            input = values[name](input)
-        return input
+        return chain(self.__dict__, self._registry["module"], input, _LINEAR, _ACTIVATIONS)
 
     def __getitem__(self, index: int | slice) -> Module:
         if isinstance(index, slice):
