@@ -157,6 +157,7 @@ static void run(void)
 #define UNARY_NUM UNARY
 #define UNARY_PAR UNARY
 #define UNARY_HARD UNARY
+#define UNARY_FLOAT_PAR UNARY
 #define PREDICATE UNARY
     static const char *const unary[] = {
 #include "unary.def"
