@@ -9,6 +9,7 @@
 #define UNARY_NUM UNARY
 #define UNARY_PAR UNARY
 #define UNARY_FLOAT_PAR UNARY
+#define UNARY_HARD UNARY
 #define PREDICATE UNARY
 typedef enum {
 #include "unary.def"
@@ -18,6 +19,7 @@ typedef enum {
 #define BINARY(name, ...) TG_BINARY_##name,
 #define BINARY_NUM BINARY
 #define BINARY_ANY BINARY
+#define BINARY_HARD BINARY
 #define BITWISE BINARY
 #define COMPARE BINARY
 typedef enum {

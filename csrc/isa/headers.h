@@ -8,3 +8,4 @@
 #endif
 
 #include "../table.h"
+#include "../threads.h"

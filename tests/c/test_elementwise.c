@@ -1,5 +1,6 @@
 /* Every element-wise kernel of every type: whatever the strides, an element gets the bits that it gets alone. */
 #include "test.h"
+#include "threads.h"
 
 enum { INPUTS = 4, LAYOUTS = 4 };
 
@@ -61,11 +62,102 @@ static void check(tg_kernel fn, int nin, const tg_dtype *type)
     }
 }
 
+/* Strides of one operand of a block of shape [3]: dense in either order of the last two dimensions, repeated along some,
+   or with gaps; returns how many elements it spans. */
+static int64_t random_strides(const int64_t *shape, int repeats, int64_t *stride)
+{
+    const int turned = random_below(3) == 0, gaps = random_below(3) == 0;
+    const int order[] = {turned ? 1 : 2, turned ? 2 : 1, 0};
+    int64_t next = gaps ? 1 + random_below(2) : 1, span = 1;
+    for (int k = 0; k < 3; k++) {
+        const int d = order[k];
+        stride[d] = repeats && random_below(3) == 0 ? 0 : next;
+        if (stride[d]) next *= shape[d] + (gaps ? random_below(3) : 0);
+        span += (shape[d] - 1) * stride[d];
+    }
+    return span;
+}
+
+/* Blocks of three dimensions, each operand laid out in its own way. */
+static void check_block(tg_kernel fn, int nin, const tg_dtype *type)
+{
+    if (!fn) return;
+    const int64_t shape[] = {1 + random_below(2), 1 + random_below(70), 1 + random_below(random_below(3) ? 70 : 1400)};
+    const int64_t n = shape[0] * shape[1] * shape[2];
+    int64_t dims[3 * (INPUTS + 2)], *stride = dims + 3;
+    array wide[INPUTS + 1], one[INPUTS + 1];
+    memcpy(dims, shape, sizeof shape);
+    tg_call c = {.fn = fn, .n = {n}, .dims = dims, .ndim = 3, .s = {-0.5, 0.5}};
+    for (int k = 0; k <= nin; k++) {
+        wide[k] = array_new(type[k], random_strides(shape, k > 0, stride + 3 * k));
+        one[k] = array_new(type[k], 1);
+        for (int64_t i = 0; i < wide[k].n; i++)
+            set(wide[k], i, is_float(type[k]) ? 4 * random_unit() - 2 : (double)(1 + random_below(9)));
+        c.p[k] = wide[k].p;
+    }
+    if (type[0] < TG_F32) c.i[0] = 0, c.i[1] = 1;
+    array out = array_copy(wide[0]), touched = array_new(TG_BOOL, out.n);
+    memset(touched.p, 0, (size_t)touched.n);
+    fn(&c);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t at[] = {i / (shape[1] * shape[2]), i / shape[2] % shape[1], i % shape[2]};
+        const int64_t size = element_size[type[0]], alone[INPUTS + 1] = {1, 1, 1, 1, 1};
+        int64_t place[INPUTS + 1];
+        for (int k = 0; k <= nin; k++) {
+            place[k] = at[0] * stride[3 * k] + at[1] * stride[3 * k + 1] + at[2] * stride[3 * k + 2];
+            memcpy(one[k].p, (char *)wide[k].p + place[k] * element_size[type[k]], (size_t)element_size[type[k]]);
+        }
+        set(touched, place[0], 1);
+        launch(fn, nin, one, alone, 1, 0);
+        CHECK(!memcmp(one[0].p, (char *)wide[0].p + place[0] * size, (size_t)size),
+              "%s, %s to %s: element %lld of a block %lld x %lld x %lld", family, type_name[type[1]], type_name[type[0]],
+              (long long)i, (long long)shape[0], (long long)shape[1], (long long)shape[2]);
+    }
+    for (int64_t i = 0; i < out.n; i++)
+        if (!get(touched, i)) CHECK(get(wide[0], i) == get(out, i), "%s: wrote beside its block", family);
+    for (int k = 0; k <= nin; k++) array_free(wide[k]), array_free(one[k]);
+    array_free(out), array_free(touched);
+}
+
+/* Large work, contiguous and turned: the same bits on any number of threads. */
+static void threads(void)
+{
+    const int64_t side = 700, n = side * side, dims[] = {side, side, side, 1, 1, side, side, 1};
+    const tg_kernel unary[] = {tg_k->unary[TG_UNARY_exp][TG_F32], tg_k->unary[TG_UNARY_sin][TG_F32],
+                               tg_k->unary[TG_UNARY_neg][TG_F32], tg_k->copy[TG_F64][TG_F32]};
+    const tg_kernel binary[] = {tg_k->binary[TG_BINARY_add][TG_F32], tg_k->binary[TG_BINARY_fmod][TG_F32],
+                                tg_k->binary[TG_BINARY_lt][TG_F32]};
+    array a = array_random(TG_F32, n, 40), b = array_random(TG_F32, n, 40);
+    for (int k = 0; k < 7; k++)
+        for (int layout = 0; layout < 2; layout++) {
+            array first = array_new(TG_F64, n), out = array_new(TG_F64, n);
+            for (int t = 0; t < 4; t++) {
+                static const int number[] = {1, 2, 3, 5};
+                tg_call c = {.fn = k < 4 ? unary[k] : binary[k - 4], .n = {n}, .p = {(t ? out : first).p, a.p, b.p},
+                             .dims = dims, .ndim = layout ? 2 : 0};
+                tg_set_num_threads(number[t]);
+                c.fn(&c);
+                if (t) CHECK(same_bits(first, out), "kernel %d, layout %d: other bits on %d threads", k, layout, number[t]);
+            }
+            array_free(first), array_free(out);
+        }
+    tg_set_num_threads(1);
+    array_free(a), array_free(b);
+}
+
+static void check_all(tg_kernel fn, int nin, const tg_dtype *type)
+{
+    check(fn, nin, type);
+    check_block(fn, nin, type);
+}
+
 static void run(void)
 {
 #define UNARY(name, ...) #name,
 #define UNARY_NUM UNARY
 #define UNARY_PAR UNARY
+#define UNARY_HARD UNARY
+#define UNARY_FLOAT_PAR UNARY
 #define PREDICATE UNARY
     static const char *const unary[] = {
 #include "unary.def"
@@ -73,6 +165,7 @@ static void run(void)
 #define BINARY(name, ...) #name,
 #define BINARY_NUM BINARY
 #define BINARY_ANY BINARY
+#define BINARY_HARD BINARY
 #define BITWISE BINARY
 #define COMPARE BINARY
     static const char *const binary[] = {
@@ -84,17 +177,18 @@ static void run(void)
         const tg_dtype same[] = {t, t, t, t, t}, truth[] = {TG_BOOL, t, t}, choice[] = {t, TG_BOOL, t, t};
         for (int op = 0; op < TG_UNARY_COUNT; op++) {
             family = unary[op];
-            check(tg_k->unary[op][t], 1, op >= TG_UNARY_isnan ? truth : same);
-            if (is_float(t)) check(tg_k->unary_backward[op][f], 3, same);
+            check_all(tg_k->unary[op][t], 1, op >= TG_UNARY_isnan ? truth : same);
+            if (is_float(t)) check_all(tg_k->unary_backward[op][f], 3, same);
         }
         for (int op = 0; op < TG_BINARY_COUNT; op++) {
             family = binary[op];
-            check(tg_k->binary[op][t], 2, op >= TG_BINARY_eq ? truth : same);
-            for (int side = 0; side < 2 && is_float(t); side++) check(tg_k->binary_backward[op][side][f], 4, same);
+            check_all(tg_k->binary[op][t], 2, op >= TG_BINARY_eq ? truth : same);
+            for (int side = 0; side < 2 && is_float(t); side++) check_all(tg_k->binary_backward[op][side][f], 4, same);
         }
         family = "where";
-        check(tg_k->where[t], 3, choice);
+        check_all(tg_k->where[t], 3, choice);
         family = "copy";
-        for (tg_dtype to = TG_BOOL; to < TG_DTYPES; to++) check(tg_k->copy[to][t], 1, (tg_dtype[]){to, t});
+        for (tg_dtype to = TG_BOOL; to < TG_DTYPES; to++) check_all(tg_k->copy[to][t], 1, (tg_dtype[]){to, t});
     }
+    threads();
 }

@@ -1,5 +1,6 @@
 /* Reductions and scans against loops in long double. */
 #include "test.h"
+#include "threads.h"
 
 static int64_t outer, len, inner;
 static int64_t where(int64_t o, int64_t k, int64_t j) { return (o * len + k) * inner + j; }
@@ -147,6 +148,26 @@ static void long_sum(void)
     array_free(x), array_free(out);
 }
 
+/* Large enough for several threads: the same bits on any number of them, and sums as on the baseline. */
+static void threads(tg_dtype t, int64_t o, int64_t k, int64_t j)
+{
+    outer = o, len = k, inner = j;
+    array x = array_random(t, outer * len * inner, 0), out = array_new(t, x.n), first = array_new(t, x.n);
+    const tg_kernel kernels[] = {tg_k->sum[t], tg_kernels_baseline.sum[t], tg_k->amax[t], tg_k->cumsum[t],
+                                 tg_k->var[t == TG_F64], tg_k->argmax[t]};
+    for (int n = 0; n < (t == TG_F64 ? 6 : 5); n++)  /* argmax gives int64, as large as float64 */
+        for (int m = 0; m < 4; m++) {
+            static const int number[] = {1, 2, 3, 5};
+            tg_call c = call(kernels[n], m || n == 1 ? out : first, x);
+            tg_set_num_threads(number[m]);
+            c.fn(&c);
+            const size_t bytes = (size_t)((n == 3 ? x.n : outer * inner) * element_size[t]);
+            CHECK((!m && n != 1) || !memcmp(out.p, first.p, bytes), "kernel %d: other bits on %d threads", n, number[m]);
+        }
+    tg_set_num_threads(1);
+    array_free(x), array_free(out), array_free(first);
+}
+
 static void run(void)
 {
     for (int r = 0; r < 150; r++)
@@ -163,4 +184,9 @@ static void run(void)
             array_free(plain), array_free(special);
         }
     long_sum();
+    for (tg_dtype t = TG_F32; t <= TG_F64; t++) {
+        threads(t, 1, 300000 + random_below(5000), 1);
+        threads(t, 1 << (6 + t), 700, 1);
+        threads(t, 3, 400, 200 + random_below(100));
+    }
 }

@@ -67,7 +67,7 @@ class Row:
 
     @property
     def binary(self) -> bool:
-        return self.kind in ("BINARY", "BINARY_NUM", "BINARY_ANY", "BITWISE", "COMPARE")
+        return self.kind in ("BITWISE", "COMPARE") or self.kind.startswith("BINARY")
 
     @property
     def parameters(self) -> list[str]:
@@ -97,7 +97,7 @@ class Row:
             flags.append("SAVES_SECOND")
         if "y" in names:
             flags.append("SAVES_RESULT")
-        if self.kind in ("UNARY", "UNARY_FLOAT_PAR", "BINARY"):
+        if self.kind in ("UNARY", "UNARY_FLOAT_PAR", "UNARY_HARD", "BINARY"):
             flags.append("FLOAT_ONLY")
         if self.to_bool:
             flags.append("TO_BOOL")
