@@ -5,3 +5,4 @@
 #include <string.h>
 
 #include "../table.h"
+#include "../threads.h"
