@@ -2,6 +2,8 @@
    element's sum runs over the same products in the same order wherever it stands. */
 #include "conv.h"
 
+#include <stdatomic.h>
+
 static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -130,8 +132,6 @@ int tg_conv_next_part(const tg_conv_plan *p, const tg_conv_block *b, tg_conv_par
 
 static int64_t lanes_up(int64_t n, int64_t size) { return ceil_div(n * size, 64) * 64 / size; }
 
-int64_t tg_conv_packed_bytes(const tg_conv *s, int64_t size) { return s->O * (s->C / s->groups) * s->KH * s->KW * size; }
-
 static int64_t one_sum(const tg_conv *s, const tg_conv_plan *p, int64_t size)
 {
     return s->groups * lanes_up(p->M, size) * p->k * size;
@@ -143,15 +143,35 @@ int64_t tg_conv_weight_parts(const tg_conv *s, const tg_conv_plan *p, int64_t si
     return max(1, min(min(blocks, TG_CONV_PARTS), TG_CONV_PARTIAL / one_sum(s, p, size)));
 }
 
-int64_t tg_conv_partial_bytes(const tg_conv *s, int64_t size)
+static int64_t desk_bytes(int weight_gradient)
 {
-    tg_conv_plan p;
-    tg_conv_plan_weight(&p, s, size);
-    return tg_conv_weight_parts(s, &p, size) * one_sum(s, &p, size);
+    return TG_CONV_UNFOLDED + TG_CONV_SLACK + (weight_gradient ? TG_CONV_TURNED : 0);
 }
 
-char *tg_conv_scratch(void)
+int64_t tg_conv_room(const tg_conv *s, int weight_gradient, int64_t size, int desks)
 {
-    static _Thread_local _Alignas(64) char scratch[TG_CONV_UNFOLDED + TG_CONV_SLACK + TG_CONV_TURNED];
-    return scratch;
+    const int64_t room = desks * desk_bytes(weight_gradient);
+    if (!weight_gradient)
+        return room + s->O * (s->C / s->groups) * s->KH * s->KW * size;
+    tg_conv_plan p;
+    tg_conv_plan_weight(&p, s, size);
+    return room + tg_conv_weight_parts(s, &p, size) * one_sum(s, &p, size);
 }
+
+tg_conv_desks tg_conv_desks_of(const tg_call *c, int weight_gradient)
+{
+    return (tg_conv_desks){c->p[4], desk_bytes(weight_gradient), UINT64_MAX >> (TG_CONV_MOST_DESKS - c->flags)};
+}
+
+char *tg_conv_behind_desks(const tg_conv_desks *d, const tg_call *c) { return d->room + c->flags * d->each; }
+
+char *tg_conv_sit(tg_conv_desks *d)
+{
+    for (;;) {
+        uint64_t free = d->free;
+        if (free && atomic_compare_exchange_weak(&d->free, &free, free & (free - 1)))
+            return d->room + __builtin_ctzll(free) * d->each;
+    }
+}
+
+void tg_conv_leave(tg_conv_desks *d, char *desk) { atomic_fetch_or(&d->free, (uint64_t)1 << (desk - d->room) / d->each); }

@@ -67,9 +67,23 @@ tg_conv_block tg_conv_block_at(const tg_conv_plan *, int64_t i);
 int tg_conv_next_part(const tg_conv_plan *, const tg_conv_block *, tg_conv_part *);
 
 int64_t tg_conv_weight_parts(const tg_conv *, const tg_conv_plan *, int64_t size);
-/* Bytes at p[4]: the packed weight, for the output and the input gradient; partial sums of the weight's gradient. */
-int64_t tg_conv_packed_bytes(const tg_conv *, int64_t size);
-int64_t tg_conv_partial_bytes(const tg_conv *, int64_t size);
+/* Bytes at p[4] for a call with flags = desks: the desks, and behind them the packed weight (for the output and the input
+   gradient) or the sums (for the weight's gradient). */
+int64_t tg_conv_room(const tg_conv *, int weight_gradient, int64_t size, int desks);
+
+/* Room where one thread works at a time. */
+typedef struct {
+    char *room;
+    int64_t each;
+    _Atomic uint64_t free; /* a bit for each */
+} tg_conv_desks;
+
+enum { TG_CONV_MOST_DESKS = 64 };
+
+tg_conv_desks tg_conv_desks_of(const tg_call *, int weight_gradient);
+char *tg_conv_behind_desks(const tg_conv_desks *, const tg_call *);
+char *tg_conv_sit(tg_conv_desks *); /* waits while there are fewer desks than threads */
+void tg_conv_leave(tg_conv_desks *, char *desk);
 
 /* What the tiles of a block have in common. */
 typedef struct {
@@ -82,8 +96,5 @@ typedef struct {
     int direct;                /* whether these steps make it contiguous */
     int add;                   /* to what is there */
 } tg_conv_step;
-
-/* This thread's unfolded planes, and behind them its turned gradients. */
-char *tg_conv_scratch(void);
 
 #endif

@@ -49,6 +49,7 @@ include "object.pxi"
 include "tensor.pxi"
 include "methods.pxi"
 include "factories.pxi"
+include "conv.pxi"
 include "optim.pxi"
 include "module.pxi"
 
