@@ -48,6 +48,7 @@ typedef struct {
     tg_kernel softmax[2], log_softmax[2], logsumexp[2], softmax_backward[2], log_softmax_backward[2];
     tg_kernel cross_entropy[2], cross_entropy_backward[2];
     tg_kernel conv[2], conv_input[2], conv_weight[2];
+    tg_kernel max_pool[2], max_pool_put[2], max_pool_take[2], avg_pool[2], avg_pool_backward[2];
     tg_kernel batch_norm_stats[2], batch_norm_apply[2], batch_norm_backward[2];
 
     tg_kernel take[TG_DTYPES], put[TG_DTYPES], put_add[TG_DTYPES];

@@ -50,6 +50,7 @@ include "tensor.pxi"
 include "methods.pxi"
 include "factories.pxi"
 include "conv.pxi"
+include "pool.pxi"
 include "optim.pxi"
 include "module.pxi"
 
