@@ -230,17 +230,15 @@ def pad(input: Tensor, pad: tuple, mode: str = "constant", value: float | None =
 def _pad_dim(x, dim, before, behind, mode, value):
     cut = max(-before, 0), max(-behind, 0)
     before, behind = max(before, 0), max(behind, 0)
-    size = x.shape[dim] - cut[0] - cut[1]
+    if mode == "circular" and any(cut):  # goes round what is left, as in PyTorch
+        x, cut = x.narrow(dim, cut[0], x.shape[dim] - sum(cut)), (0, 0)
+    size = x.shape[dim]
     most = {"reflect": size - 1, "circular": size, "replicate": float("inf") if size else 0}
-    if size < 0 or max(before, behind) > most.get(mode, float("inf")):
+    if sum(cut) > size + before + behind or max(before, behind) > most.get(mode, float("inf")):
         raise RuntimeError(
             f"pad: an input of shape {tuple(x.shape)} is too small in dimension {dim} for padding "
             f"{before - cut[0], behind - cut[1]} in mode {mode!r}"
         )
-    if any(cut):
-        x = x.narrow(dim, cut[0], size)
-    if not before and not behind:
-        return x
 
     def constant(n):
         shape = [*x.shape]
@@ -252,7 +250,9 @@ def _pad_dim(x, dim, before, behind, mode, value):
         shape[dim] = n
         return x.narrow(dim, start, min(n, 1)).expand(shape)
 
-    if mode == "constant":
+    if not before and not behind:
+        ends = ()
+    elif mode == "constant":
         ends = constant(before), constant(behind)
     elif mode == "reflect":
         ends = (
@@ -263,7 +263,9 @@ def _pad_dim(x, dim, before, behind, mode, value):
         ends = repeated(0, before), repeated(max(size - 1, 0), behind)
     else:
         ends = x.narrow(dim, size - before, before), x.narrow(dim, 0, behind)
-    return _core.cat([ends[0], x, ends[1]], dim)
+    if ends:
+        x = _core.cat([ends[0], x, ends[1]], dim)
+    return x.narrow(dim, cut[0], x.shape[dim] - sum(cut)) if any(cut) else x
 
 
 # Pooling
