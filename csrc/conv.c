@@ -132,9 +132,10 @@ int tg_conv_next_part(const tg_conv_plan *p, const tg_conv_block *b, tg_conv_par
 
 static int64_t lanes_up(int64_t n, int64_t size) { return ceil_div(n * size, 64) * 64 / size; }
 
+/* For each output channel, its products and the bias. */
 static int64_t one_sum(const tg_conv *s, const tg_conv_plan *p, int64_t size)
 {
-    return s->groups * lanes_up(p->M, size) * p->k * size;
+    return s->groups * lanes_up(p->M, size) * (p->k + 1) * size;
 }
 
 int64_t tg_conv_weight_parts(const tg_conv *s, const tg_conv_plan *p, int64_t size)

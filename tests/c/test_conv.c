@@ -91,14 +91,20 @@ static void problem_free(problem p)
 static void check(tg_dtype type, tg_conv s)
 {
     problem p = problem_new(type, s);
-    const array bias = array_random(type, s.O, 0);
+    const array bias = array_random(type, s.O, 0), dbias = array_new(type, s.O);
     plain(&p);
     array y[2], dx[2], dweight[2];
     for (int i = 0; i < 2; i++) {
         tg_set_num_threads(i ? 3 : 1);
         y[i] = launch(&p, tg_k->conv, p.x, p.weight, p.y.n, s.KH & 1 ? bias.p : NULL);
         dx[i] = launch(&p, tg_k->conv_input, p.y, p.weight, p.x.n, NULL);
-        dweight[i] = launch(&p, tg_k->conv_weight, p.y, p.x, p.weight.n, NULL);
+        dweight[i] = launch(&p, tg_k->conv_weight, p.y, p.x, p.weight.n, s.KW & 1 ? dbias.p : NULL);
+    }
+    for (int64_t o = 0; o < s.O && s.KW & 1; o++) {
+        term sum = {0, 0};
+        for (int64_t i = 0; i < s.N * s.OH * s.OW; i++)
+            add(&sum, get(p.y, (i / (s.OH * s.OW) * s.O + o) * s.OH * s.OW + i % (s.OH * s.OW)));
+        CLOSE("bias gradient", type, get(dbias, o), sum.value, 40 * epsilon(type) * sum.size);
     }
     compare("output", &p, y[0], p.dy, s.KH & 1 ? &bias : NULL);
     compare("input gradient", &p, dx[0], p.dx, NULL);
@@ -106,7 +112,7 @@ static void check(tg_dtype type, tg_conv s)
     CHECK(same_bits(y[0], y[1]) && same_bits(dx[0], dx[1]) && same_bits(dweight[0], dweight[1]),
           "%s: other bits with more threads", type_name[type]);
     for (int i = 0; i < 2; i++) array_free(y[i]), array_free(dx[i]), array_free(dweight[i]);
-    array_free(bias);
+    array_free(bias), array_free(dbias);
     problem_free(p);
 }
 

@@ -18,9 +18,12 @@ cdef enum:
 cdef int conv_backward(tg_node *n, val *g, val *out) except -1:
     if wants(n, 0):
         out[0] = convolution(CONV_INPUT, n.args, g[0], saved(n, 1), NULL)
+    cdef bint bias = n.n_in == 3 and wants(n, 2)
     if wants(n, 1):
-        out[1] = convolution(CONV_WEIGHT, n.args, g[0], saved(n, 0), NULL)
-    if n.n_in == 3 and wants(n, 2):
+        if bias and tg_grad_disabled:  # the same pass over g sums it
+            out[2] = make_empty(g[0].meta.dtype, 1, &g[0].meta.shape[1])
+        out[1] = convolution(CONV_WEIGHT, n.args, g[0], saved(n, 0), out[2])
+    if bias and out[2] is NULL:
         out[2] = op_sum(g[0], all_dims(g[0]) & ~2, False)
     return 0
 
@@ -43,7 +46,10 @@ cdef tg_rule CONV_INPUT_RULE = tg_rule(b"ConvolutionInput", conv_input_backward)
 cdef tg_rule CONV_WEIGHT_RULE = tg_rule(b"ConvolutionWeight", conv_weight_backward)
 
 cdef val convolution(int kind, const int64_t *args, val a, val b, val bias) except NULL:
-    """One of the three ops; a and b have 3 dimensions (N, C, W) or 4, and the sizes in args fit them."""
+    """One of the three ops; a and b have 3 dimensions (N, C, W) or 4, and the sizes in args fit them.
+
+    bias: of the output; of the weight's gradient, which is not on the tape then, the place for that of the bias.
+    """
     cdef const tg_conv *s = <const tg_conv *>args
     cdef int t = a.meta.dtype, nd = a.meta.ndim
     cdef int64_t shape[4]
@@ -74,10 +80,12 @@ cdef val convolution(int kind, const int64_t *args, val a, val b, val bias) exce
         c.p[4] = make_empty(TG_U8, 1, &room).data
         c.dims = args
         launch(&c)
-    elif bias is not NULL:  # sums over nothing
-        copy_into(out, channelwise(bias, out))
-    else:
+    else:  # sums over nothing
         memset(out.data, 0, out.meta.numel * tg_size[t])
+        if kind == CONV_OUTPUT and bias is not NULL:
+            copy_into(out, channelwise(bias, out))
+        elif bias is not NULL:
+            copy_into(bias, op_sum(a, all_dims(a) & ~2, False))
     if tracks(a) + tracks(b) + (bias is not NULL and tracks(bias)):
         operand[0], operand[1], operand[2] = a, b, bias
         n = new_node(rule, 1, 2 if bias is NULL else 3, operand, 2, CONV_ARGS)
