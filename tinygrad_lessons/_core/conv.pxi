@@ -16,15 +16,16 @@ cdef enum:
     CONV_WEIGHT  # weight's gradient, of g and x
 
 cdef int conv_backward(tg_node *n, val *g, val *out) except -1:
+    cdef bint wants_bias = n.n_in == 3 and wants(n, 2)
+    cdef val bias = NULL
     if wants(n, 0):
         out[0] = convolution(CONV_INPUT, n.args, g[0], saved(n, 1), NULL)
-    cdef bint bias = n.n_in == 3 and wants(n, 2)
     if wants(n, 1):
-        if bias and tg_grad_disabled:  # the same pass over g sums it
-            out[2] = make_empty(g[0].meta.dtype, 1, &g[0].meta.shape[1])
-        out[1] = convolution(CONV_WEIGHT, n.args, g[0], saved(n, 0), out[2])
-    if bias and out[2] is NULL:
-        out[2] = op_sum(g[0], all_dims(g[0]) & ~2, False)
+        if wants_bias and tg_grad_disabled:  # the same pass over g sums it
+            bias = make_empty(g[0].meta.dtype, 1, &g[0].meta.shape[1])
+        out[1] = convolution(CONV_WEIGHT, n.args, g[0], saved(n, 0), bias)
+    if wants_bias:
+        out[2] = bias if bias is not NULL else op_sum(g[0], all_dims(g[0]) & ~2, False)
     return 0
 
 cdef int conv_input_backward(tg_node *n, val *g, val *out) except -1:
