@@ -2,6 +2,7 @@
 #ifndef TG_TABLE_H
 #define TG_TABLE_H
 
+#include "conv.h"
 #include "gemm.h"
 #include "kernels.h"
 
@@ -49,6 +50,8 @@ typedef struct {
 
     tg_kernel softmax[2], log_softmax[2], logsumexp[2], softmax_backward[2], log_softmax_backward[2];
     tg_kernel cross_entropy[2], cross_entropy_backward[2];
+    tg_kernel conv[2], conv_input[2], conv_weight[2];
+    tg_kernel max_pool[2], max_pool_put[2], max_pool_take[2], avg_pool[2], avg_pool_backward[2];
     tg_kernel batch_norm[2], batch_norm_follow[2], batch_norm_backward[2];
     tg_kernel layer_norm[2], layer_norm_backward[2], group_norm[2], group_norm_backward[2];
 

@@ -6,6 +6,7 @@ test_torch_parity run on it.
 
 from dataclasses import replace
 
+from oracles.convolution import CONVOLUTION
 from oracles.elementwise import ELEMENTWISE
 from oracles.moving import CHOOSING, MOVING
 from oracles.networks import NETWORKS, PRODUCTS
@@ -50,6 +51,7 @@ NAMED = [
     *VIEWS,
     *PRODUCTS,
     *NETWORKS,
+    *CONVOLUTION,
 ]
 
 # Errors of no op alone: (call, exception, words in its message).

@@ -49,6 +49,8 @@ include "object.pxi"
 include "tensor.pxi"
 include "methods.pxi"
 include "factories.pxi"
+include "conv.pxi"
+include "pool.pxi"
 include "optim.pxi"
 include "module.pxi"
 

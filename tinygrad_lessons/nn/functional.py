@@ -7,9 +7,17 @@ from tinygrad_lessons import _core
 from tinygrad_lessons._core import Tensor, no_grad, one_hot, ones
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "avg_pool1d",
+    "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy_with_logits",
     "celu",
+    "conv1d",
+    "conv2d",
     "cross_entropy",
     "dropout",
     "dropout1d",
@@ -29,10 +37,13 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "max_pool1d",
+    "max_pool2d",
     "mish",
     "mse_loss",
     "nll_loss",
     "one_hot",
+    "pad",
     "prelu",
     "relu",
     "relu6",
@@ -379,6 +390,271 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     [[2.0, 2.0, 2.0]]
     """
     return _core.linear(input, weight, bias)
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple = 1,
+    padding: int | tuple | str = 0,
+    dilation: int | tuple = 1,
+    groups: int = 1,
+) -> Tensor:
+    """y[o, i] = bias[o] + Σ weight[o, c, k] x[c, i · stride + k · dilation - padding].
+
+    input (N, C, L) or (C, L), weight (O, C / groups, K), bias (O,); float32 or float64. `padding`
+    counts the zeros before and behind, 'same' keeps the length (at stride 1), 'valid' is none.
+    With groups, the first O / groups outputs see the first C / groups channels, and so on. Raises
+    RuntimeError when shapes, dtypes or options do not fit.
+
+    >>> import tinygrad_lessons as tg
+    >>> x = tg.tensor([[1.0, 2.0, 4.0]])
+    >>> tg.nn.functional.conv1d(x, tg.tensor([[[-1.0, 1.0]]])).tolist()
+    [[1.0, 2.0]]
+    """
+    return _core.conv1d(input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple = 1,
+    padding: int | tuple | str = 0,
+    dilation: int | tuple = 1,
+    groups: int = 1,
+) -> Tensor:
+    """conv1d over two dimensions: input (N, C, H, W) or (C, H, W), weight (O, C / groups, KH, KW).
+
+    `stride`, `padding` and `dilation` are one number, or one for each of height and width. Raises
+    RuntimeError when shapes, dtypes or options do not fit.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.conv2d(tg.ones(1, 3, 3), tg.ones(1, 1, 2, 2), padding="same").tolist()
+    [[[4.0, 4.0, 2.0], [4.0, 4.0, 2.0], [2.0, 2.0, 1.0]]]
+    """
+    return _core.conv2d(input, weight, bias, stride, padding, dilation, groups)
+
+
+def pad(input: Tensor, pad: tuple, mode: str = "constant", value: float | None = None) -> Tensor:
+    """Widens the last dimensions: `pad` is (before, behind) of the last, then of the one before it …
+
+    Modes: 'constant' puts `value` (0), 'reflect' mirrors at the outermost elements, 'replicate'
+    repeats these, 'circular' goes on at the other end; all but the first leave the leading one or
+    two dimensions alone. Negative numbers cut off. Raises RuntimeError or ValueError where the
+    input is too small.
+
+    >>> import tinygrad_lessons as tg
+    >>> x = tg.tensor([[1, 2, 3]])
+    >>> tg.nn.functional.pad(x, (1, 2)).tolist()
+    [[0, 1, 2, 3, 0, 0]]
+    >>> tg.nn.functional.pad(x, (2, 1), mode="reflect").tolist()
+    [[3, 2, 1, 2, 3, 2]]
+    """
+    if mode not in ("constant", "reflect", "replicate", "circular"):
+        raise NotImplementedError(
+            f"pad: mode must be 'constant', 'reflect', 'replicate' or 'circular', not {mode!r}"
+        )
+    if len(pad) % 2 or len(pad) > 2 * input.ndim:
+        raise RuntimeError(
+            f"pad: expected two numbers for each of at most {input.ndim} dimensions, got {pad}"
+        )
+    if mode != "constant":
+        if value not in (None, 0):
+            raise ValueError(f"pad: mode {mode!r} does not take a value, got {value}")
+        if input.ndim - len(pad) // 2 not in (1, 2):
+            raise NotImplementedError(
+                f"pad: mode {mode!r} leaves the leading one or two dimensions alone; pad {pad} "
+                f"does not fit an input of shape {tuple(input.shape)}"
+            )
+    for i in range(len(pad) // 2):
+        input = _pad_dim(input, input.ndim - 1 - i, pad[2 * i], pad[2 * i + 1], mode, value or 0)
+    return input
+
+
+def _pad_dim(x, dim, before, behind, mode, value):
+    cut = max(-before, 0), max(-behind, 0)
+    before, behind = max(before, 0), max(behind, 0)
+    if mode == "circular" and any(cut):  # goes round what is left, as in PyTorch
+        x, cut = x.narrow(dim, cut[0], x.shape[dim] - sum(cut)), (0, 0)
+    size = x.shape[dim]
+    most = {"reflect": size - 1, "circular": size, "replicate": float("inf") if size else 0}
+    if sum(cut) > size + before + behind or max(before, behind) > most.get(mode, float("inf")):
+        raise RuntimeError(
+            f"pad: an input of shape {tuple(x.shape)} is too small in dimension {dim} for padding "
+            f"{before - cut[0], behind - cut[1]} in mode {mode!r}"
+        )
+
+    def constant(n):
+        shape = [*x.shape]
+        shape[dim] = n
+        return _core.full(shape, value, dtype=x.dtype)
+
+    def repeated(start, n):
+        shape = [*x.shape]
+        shape[dim] = n
+        return x.narrow(dim, start, min(n, 1)).expand(shape)
+
+    if not before and not behind:
+        ends = ()
+    elif mode == "constant":
+        ends = constant(before), constant(behind)
+    elif mode == "reflect":
+        ends = (
+            x.narrow(dim, 1, before).flip(dim),
+            x.narrow(dim, size - 1 - behind, behind).flip(dim),
+        )
+    elif mode == "replicate":
+        ends = repeated(0, before), repeated(max(size - 1, 0), behind)
+    else:
+        ends = x.narrow(dim, size - before, before), x.narrow(dim, 0, behind)
+    if ends:
+        x = _core.cat([ends[0], x, ends[1]], dim)
+    return x.narrow(dim, cut[0], x.shape[dim] - sum(cut)) if any(cut) else x
+
+
+# Pooling
+
+
+def max_pool1d(
+    input: Tensor,
+    kernel_size: int | tuple,
+    stride: int | tuple | None = None,
+    padding: int | tuple = 0,
+    dilation: int | tuple = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """The maxima of windows over the last dimension of (N, C, L) or (C, L).
+
+    `stride` is the kernel's size if None; padding counts as -∞; `ceil_mode` keeps a last window
+    that reaches behind the end. With `return_indices`, also where each maximum is, as int64.
+    Raises RuntimeError when the windows do not fit.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.max_pool1d(tg.tensor([[1.0, 3.0, 2.0, 0.0]]), 2).tolist()
+    [[3.0, 2.0]]
+    """
+    return _core.max_pool(
+        input, 1, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+    )
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: int | tuple,
+    stride: int | tuple | None = None,
+    padding: int | tuple = 0,
+    dilation: int | tuple = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """max_pool1d over the last two dimensions of (N, C, H, W) or (C, H, W).
+
+    Indices count row by row within the plane. Raises RuntimeError when the windows do not fit.
+
+    >>> import tinygrad_lessons as tg
+    >>> x = tg.arange(16.0).reshape(1, 4, 4)
+    >>> tg.nn.functional.max_pool2d(x, 2).tolist()
+    [[[5.0, 7.0], [13.0, 15.0]]]
+    """
+    return _core.max_pool(
+        input, 2, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+    )
+
+
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: int | tuple,
+    stride: int | tuple | None = None,
+    padding: int | tuple = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The averages of windows over the last dimension of (N, C, L) or (C, L).
+
+    Padding is zeros, which count in the average unless `count_include_pad` is false; the rest as
+    in max_pool1d.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.avg_pool1d(tg.tensor([[1.0, 3.0, 2.0, 0.0]]), 2).tolist()
+    [[2.0, 1.0]]
+    """
+    return _core.avg_pool(
+        input, 1, kernel_size, stride, padding, ceil_mode, count_include_pad, None
+    )
+
+
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: int | tuple,
+    stride: int | tuple | None = None,
+    padding: int | tuple = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """avg_pool1d over the last two dimensions of (N, C, H, W) or (C, H, W).
+
+    `divisor_override` divides every sum, whatever the window.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.avg_pool2d(tg.arange(4.0).reshape(1, 2, 2), 2).tolist()
+    [[[1.5]]]
+    """
+    return _core.avg_pool(
+        input, 2, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: int | tuple) -> Tensor:
+    """The averages of `output_size` windows that cover the last dimension of (N, C, L) or (C, L).
+
+    Window i runs from ⌊i L / output_size⌋ to ⌈(i + 1) L / output_size⌉.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.adaptive_avg_pool1d(tg.arange(3.0).reshape(1, 3), 2).tolist()
+    [[0.5, 1.5]]
+    """
+    return _core.adaptive_avg_pool(input, 1, output_size)
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: int | tuple) -> Tensor:
+    """adaptive_avg_pool1d over the last two dimensions; a size of None keeps the input's.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.adaptive_avg_pool2d(tg.ones(8, 5, 7), (1, None)).shape
+    torch.Size([8, 1, 7])
+    """
+    return _core.adaptive_avg_pool(input, 2, output_size)
+
+
+def adaptive_max_pool1d(
+    input: Tensor, output_size: int | tuple, return_indices: bool = False
+) -> Tensor | tuple[Tensor, Tensor]:
+    """The maxima of the windows of adaptive_avg_pool1d; indices as in max_pool1d.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.adaptive_max_pool1d(tg.arange(3.0).reshape(1, 3), 2).tolist()
+    [[1.0, 2.0]]
+    """
+    return _core.adaptive_max_pool(input, 1, output_size, return_indices)
+
+
+def adaptive_max_pool2d(
+    input: Tensor, output_size: int | tuple, return_indices: bool = False
+) -> Tensor | tuple[Tensor, Tensor]:
+    """The maxima of the windows of adaptive_avg_pool2d; indices as in max_pool2d.
+
+    >>> import tinygrad_lessons as tg
+    >>> tg.nn.functional.adaptive_max_pool2d(tg.arange(4.0).reshape(1, 2, 2), 1).tolist()
+    [[[3.0]]]
+    """
+    return _core.adaptive_max_pool(input, 2, output_size, return_indices)
+
+
+# Dropout and normalisation
 
 
 def _check_probability(p: float) -> None:
