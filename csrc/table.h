@@ -58,6 +58,7 @@ typedef struct {
 
     tg_kernel optim[TG_OPTIM_COUNT][2];
     const tg_gemm_tiles *gemm_f32, *gemm_f64;
+    tg_kernel limit_fma, limit_read, limit_update;
 } tg_kernels;
 
 extern const tg_kernels tg_kernels_baseline;

@@ -51,6 +51,7 @@ include "methods.pxi"
 include "factories.pxi"
 include "optim.pxi"
 include "module.pxi"
+include "observe.pxi"
 
 from tinygrad_lessons._tensor_str import tensor_str
 
