@@ -1,0 +1,3 @@
+REMEDY = ""
+def available(): return False
+def draw(r): pass
