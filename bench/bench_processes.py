@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import VISITS, name_of
+from .conftest import name_of
 
 START = """
 import sys
@@ -68,7 +68,7 @@ def measure_process(request, pytestconfig, benchmark):
 
         benchmark.name = name_of(request.node)
         benchmark.extra_info.update(calls=1, unit=unit)
-        benchmark.pedantic(run, setup=before, rounds=VISITS, warmup_rounds=1)
+        benchmark.pedantic(run, setup=before, rounds=pytestconfig.option.visits, warmup_rounds=1)
 
     return measure_process
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from .frameworks import Variant, installed
 from .targets import OURS, PEERS
 
-SECONDS, TURNS = 0.02, 3
-QUICK_SECONDS, QUICK_TURNS = 0.002, 1
+TURNS, VISITS, SECONDS = 3, 5, 0.02
+QUICK_TURNS, QUICK_VISITS, QUICK_SECONDS = 1, 3, 0.002
 NEEDED = {"pytest": "pytest", "pytest_benchmark": "pytest-benchmark"}
 
 
@@ -56,11 +56,13 @@ def measure(options):
     """The reports of all turns."""
     from .run import run_turn
 
-    turns, seconds = (QUICK_TURNS, QUICK_SECONDS) if options.quick else (TURNS, SECONDS)
+    turns, visits, seconds = TURNS, VISITS, SECONDS
+    if options.quick:
+        turns, visits, seconds = QUICK_TURNS, QUICK_VISITS, QUICK_SECONDS
     reports = []
     for turn in range(1, turns + 1):
         say = progress(turn, turns)
-        reports += run_turn(variants(options.frameworks), seconds, options.words, say)
+        reports += run_turn(variants(options.frameworks), seconds, visits, options.words, say)
         say("done\n")
     return reports
 
@@ -72,7 +74,7 @@ def run(options):
         print(f"benches need {', '.join(lacking)}: pip install 'tinygrad_lessons[bench]'")
         return 2
     from .results import Results
-    from .roofline import REMEDY, available, draw
+    from .roofline import REMEDY, available, draw, points
     from .bench_limits import cache_sizes
     from .table import table
 
@@ -83,7 +85,7 @@ def run(options):
     write(results, shown, options.out / "results.json")
     print(f"\n{options.out / 'results.json'}")
     if results.limits and available():
-        draw(results).savefig(options.out / "roofline.png")
+        draw(results.limits, points(results)).savefig(options.out / "roofline.png")
         print(options.out / "roofline.png")
     elif results.limits:
         print(REMEDY, file=sys.stderr)
@@ -92,12 +94,15 @@ def run(options):
 
 def write(results, frameworks, path):
     limits, cliff = results.limits, results.cliff
+    from .roofline import points
+
     rows = {title: [row.record() for row in rows] for title, rows in results.groups.items()}
     found = {
         "machine": {"processor": platform.processor() or platform.machine(), "load": os.getloadavg()},
         "versions": {name: version_of(name) for name in frameworks},
         "limits": limits and vars(limits),
         "rows": rows,
+        "roofline": points(results),
         "cliff": cliff and vars(cliff) | {"excess": cliff.excess},
     }  # fmt: skip
     path.write_text(json.dumps(found, indent=1))

@@ -15,13 +15,14 @@ from .frameworks import Variant, cores, find, load
 from .targets import OURS, bench_name, thread_counts
 
 BLOCK = 2e-4  # seconds between two looks at the clock, so that looking costs nothing
-VISITS = 5  # of a bench; between them, it is the others' turn
+LONG = 2e-2  # seconds of a call beside which filling the caches is nothing
 
 
 def pytest_addoption(parser):
     parser.addoption("--framework", default=OURS, help="the one to measure")
     parser.addoption("--threads", type=int, default=1, help="to run on, each pinned to a core")
     parser.addoption("--build", default="", help="a folder with another build of ours")
+    parser.addoption("--visits", type=int, default=5, help="to a bench; others have turns between")
     parser.addoption("--seconds", type=float, default=0.02, help="to spend on a visit to a bench")
     parser.addoption("--failures", help="a file for the errors of the benches that fail, by name")
     parser.addoption("--baton", nargs=2, type=int, help="file descriptors: see baton.py")
@@ -137,6 +138,8 @@ def measure(pytestconfig, request, benchmark):
     limit would be.
     """
 
+    option = pytestconfig.option
+
     def measure(statement, *, operations=0, moved=0, **names):
         timer = Timer(statement, globals=names)
         timer.timeit(1)
@@ -144,19 +147,20 @@ def measure(pytestconfig, request, benchmark):
         if once < BLOCK:
             once = timer.timeit(100) / 100
         calls = ceil(BLOCK / once)
-        blocks = max(1, int(pytestconfig.option.seconds / (calls * once)))
+        blocks = max(1, int(option.seconds / (calls * once)))
         block = count()
 
         def before_block():
             if next(block) % blocks == 0:
                 if pytestconfig.baton:
                     pytestconfig.baton.wait(request.node.place)
-                timer.timeit(calls)  # whoever had the turn has left the caches full of his own
+                if once < LONG:
+                    timer.timeit(calls)  # whoever had the turn has left the caches full of his own
 
         benchmark.name = name_of(request.node)
         benchmark.extra_info.update(calls=calls, operations=operations, moved=moved)
         benchmark.pedantic(
-            timer.timeit, (calls,), setup=before_block, rounds=VISITS * blocks, warmup_rounds=0
+            timer.timeit, (calls,), setup=before_block, rounds=option.visits * blocks, warmup_rounds=0
         )
 
     return measure

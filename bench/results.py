@@ -20,7 +20,7 @@ from .targets import (
 
 LEVELS = ("L1", "L2", "L3", "memory")
 PEAK = "fused multiply adds"
-OTHERS = "Everything else"
+OTHERS = "Without a target: {}"
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,9 @@ class Results:
     def groups(self):
         """Rows by the titles of the table."""
         groups = {title: [self.row(t) for t in targets] for title, targets in GROUPS.items()}
-        groups[OTHERS] = [self.row(Target(bench, None)) for bench in self.others()]
+        for bench in self.others():
+            title = OTHERS.format(self.themes.get(bench, "not run"))
+            groups.setdefault(title, []).append(self.row(Target(bench, None)))
         return {
             title: measured
             for title, rows in groups.items()

@@ -13,6 +13,8 @@ from .frameworks import Variant
 
 HERE = Path(__file__).resolve().parent
 POOLS = ("OMP", "MKL", "OPENBLAS", "TGL")
+# Compiling JAX's training steps takes longer than timing them.
+JAX_CACHE = Path.home() / ".cache" / "tinygrad_lessons" / "jax"
 PASSED, FAILED, NOTHING_TO_RUN = 0, 1, 5  # of what pytest returns
 
 
@@ -31,12 +33,13 @@ class Report:
     failures: dict[str, str]
 
 
-def run_turn(variants, seconds, words="", say=lambda text: None):
+def run_turn(variants, seconds, visits, words="", say=lambda text: None):
     """A report for each variant.
 
     Args:
         variants: the list of them.
-        seconds: to spend on a visit to a bench; there are several.
+        seconds: to spend on a visit to a bench.
+        visits: to each bench, between which the other variants have theirs.
         words: only what `pytest -k` would pick.
         say: gets a line on how far it is.
 
@@ -46,7 +49,7 @@ def run_turn(variants, seconds, words="", say=lambda text: None):
     with TemporaryDirectory() as folder:
         paths = [Path(folder, str(i)) for i in range(len(variants))]
         runners = [
-            Runner(lambda *baton, v=v, p=p: start(v, p, seconds, words, baton))
+            Runner(lambda *baton, v=v, p=p: start(v, p, seconds, visits, words, baton))
             for v, p in zip(variants, paths, strict=True)
         ]
         take_turns(runners, lambda place: say(f"bench {place + 1}"))
@@ -55,20 +58,21 @@ def run_turn(variants, seconds, words="", say=lambda text: None):
         ]
 
 
-def start(variant, path, seconds, words, baton):
+def start(variant, path, seconds, visits, words, baton):
     """The process that runs all files in one variant and waits for its turns."""
     command = [
         sys.executable, "-m", "pytest", HERE, "-c", HERE / "pytest.ini", "--rootdir", HERE,
         "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider", "-k", words,
         "--framework", variant.framework, "--threads", str(variant.threads),
-        "--build", variant.build, "--seconds", str(seconds),
+        "--build", variant.build, "--seconds", str(seconds), "--visits", str(visits),
         "--baton", *map(str, baton), "--failures", path.with_suffix(".failures"),
         "--benchmark-json", path.with_suffix(".json"),
     ]  # fmt: skip
-    threads = {f"{pool}_NUM_THREADS": str(variant.threads) for pool in POOLS}
+    settings = {f"{pool}_NUM_THREADS": str(variant.threads) for pool in POOLS}
+    settings |= {"JAX_COMPILATION_CACHE_DIR": str(JAX_CACHE), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     with path.with_suffix(".log").open("w") as log:
         return subprocess.Popen(
-            command, env=os.environ | threads, stdin=subprocess.DEVNULL, stdout=log,
+            command, env=os.environ | settings, stdin=subprocess.DEVNULL, stdout=log,
             stderr=subprocess.STDOUT, pass_fds=baton,
         )  # fmt: skip
 
