@@ -6,7 +6,9 @@ ELEMENTS, MOVED = PICKED * COLUMNS, 8 * PICKED * COLUMNS
 
 
 def bench_rows_by_index(measure, tensor):
-    measure("x[i]", x=tensor(ROWS, COLUMNS), i=tensor(PICKED, **INDEX), operations=ELEMENTS, moved=MOVED)
+    measure(
+        "x[i]", x=tensor(ROWS, COLUMNS), i=tensor(PICKED, **INDEX), operations=ELEMENTS, moved=MOVED
+    )
 
 
 def bench_rows_written_by_index(measure, tensor):

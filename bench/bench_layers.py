@@ -51,7 +51,11 @@ def bench_layer(measure, taped, tensor, name):
         layer(x).backward(gradient)
 
     # A product is summed three times: forward, for the weight and for the input. Elsewhere, an operation for each input.
-    inputs, results, weights = count(given), count(result or given), sum(p.numel() for p in layer.parameters())
+    inputs, results, weights = (
+        count(given),
+        count(result or given),
+        sum(p.numel() for p in layer.parameters()),
+    )
     measure(
         "run()", run=run,
         operations=6 * products or 2 * inputs, moved=4 * (3 * inputs + 2 * results + 2 * weights),

@@ -25,9 +25,7 @@ def bench_sum(measure, tensor, count):
     "axis", [pytest.param(axis, id=f"sum of 1024x1024 along {axis}") for axis in (0, 1)]
 )
 def bench_sum_along(measure, tensor, axis):
-    measure(
-        "x.sum(axis)", x=tensor(1024, 1024), axis=axis, operations=2**20, moved=4 * 2**20
-    )
+    measure("x.sum(axis)", x=tensor(1024, 1024), axis=axis, operations=2**20, moved=4 * 2**20)
 
 
 def bench_mean(measure, tensor):
@@ -48,6 +46,4 @@ def bench_fold(measure, find_op, tensor, name):
 
 @pytest.mark.parametrize("name", [pytest.param("softmax", id="softmax of 1024x1024")])
 def bench_softmax(measure, find_op, tensor, name):
-    measure(
-        "op(x, 1)", op=find_op(name), x=tensor(1024, 1024), operations=2**20, moved=8 * 2**20
-    )
+    measure("op(x, 1)", op=find_op(name), x=tensor(1024, 1024), operations=2**20, moved=8 * 2**20)

@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,7 +20,11 @@ def add_arguments(parser):
     """Adds the options to an argparse parser."""
     found = installed()
     parser.add_argument(
-        "-k", metavar="WORDS", dest="words", default="", help="only the benches that pytest -k picks"
+        "-k",
+        metavar="WORDS",
+        dest="words",
+        default="",
+        help="only the benches that pytest -k picks",
     )
     parser.add_argument("--quick", action="store_true", help="one short turn instead of three")
     parser.add_argument(
@@ -71,11 +74,14 @@ def run(options):
     """Measures and shows; returns the exit code."""
     lacking = [package for name, package in NEEDED.items() if not find_spec(name)]
     if lacking:
-        print(f"benches need {', '.join(lacking)}: pip install 'tinygrad_lessons[bench]'")
+        print(
+            f"benches need {', '.join(lacking)}: pip install 'tinygrad_lessons[bench]'",
+            file=sys.stderr,
+        )
         return 2
+    from .bench_limits import cache_sizes
     from .results import Results
     from .roofline import REMEDY, available, draw, points
-    from .bench_limits import cache_sizes
     from .table import table
 
     results = Results(measure(options), cache_sizes())
@@ -109,6 +115,8 @@ def write(results, frameworks, path):
 
 
 def version_of(name):
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(name)
     except PackageNotFoundError:  # on the path, but not installed

@@ -45,7 +45,10 @@ def build(ref, folder):
 
 def pair_ratios(old, new, visits):
     """For each visit, the seconds of a call in the new build over those in the old one just before."""
-    return [after / before for before, after in zip(*(by_visit(b, visits) for b in (old, new)), strict=True)]
+    return [
+        after / before
+        for before, after in zip(*(by_visit(b, visits) for b in (old, new)), strict=True)
+    ]
 
 
 def by_visit(bench, visits):
@@ -106,15 +109,23 @@ def report(rows, alpha):
         for name, before, after, ratio, low, high, verdict in rows
     ]
     found = [row for row in rows if row[-1]]
-    lines += ["", f"{len(found)} of {len(rows)} moved by more than {100 * LEAST:g} % and beyond noise"]
-    lines += [f"  {row[-1]}: {row[0]}, to {100 * row[3]:.1f} %" for row in sorted(found, key=lambda r: r[3])]
+    lines += [
+        "",
+        f"{len(found)} of {len(rows)} moved by more than {100 * LEAST:g} % and beyond noise",
+    ]
+    lines += [
+        f"  {row[-1]}: {row[0]}, to {100 * row[3]:.1f} %"
+        for row in sorted(found, key=lambda r: r[3])
+    ]
     return "\n".join(lines)
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
     parser.add_argument("ref", help="the commit, branch or tag to compare with")
-    parser.add_argument("-k", metavar="WORDS", dest="words", default="not process", help="only what pytest -k picks")
+    parser.add_argument(
+        "-k", metavar="WORDS", dest="words", default="not process", help="only what pytest -k picks"
+    )
     parser.add_argument("--quick", action="store_true", help="half as many turns")
     options = parser.parse_args(argv)
     old = Variant(OURS, build=build(options.ref, Path(".benchmarks", "builds")))

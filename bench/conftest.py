@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import partial
 from itertools import count
 from math import ceil
 from pathlib import Path
@@ -25,6 +26,7 @@ def pytest_addoption(parser):
     parser.addoption("--visits", type=int, default=5, help="to a bench; others have turns between")
     parser.addoption("--seconds", type=float, default=0.02, help="to spend on a visit to a bench")
     parser.addoption("--failures", help="a file for the errors of the benches that fail, by name")
+    parser.addoption("--launched", help="a file for the kernels that start, each bench run once")
     parser.addoption("--baton", nargs=2, type=int, help="file descriptors: see baton.py")
 
 
@@ -32,7 +34,7 @@ def pytest_configure(config):
     option = config.option
     config.variant = Variant(option.framework, option.threads, option.build)
     config.baton = Baton(*option.baton) if option.baton else None
-    config.failures = {}
+    config.failures, config.launched, config.names = {}, set(), []
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores(option.threads))
     config.loaded = load(config.variant)
@@ -46,6 +48,7 @@ def pytest_collection_modifyitems(config, items):
     """Keeps the benches that are run with this number of threads; all have the same places in every process."""
     for place, item in enumerate(items):
         item.place = place
+        config.names.append(name_of(item))
     keep = [item for item in items if config.variant.threads in thread_counts(name_of(item))]
     config.hook.pytest_deselected(items=[item for item in items if item not in keep])
     items[:] = keep
@@ -68,6 +71,9 @@ def pytest_runtest_makereport(item, call):
 def pytest_sessionfinish(session):
     if session.config.option.failures:
         Path(session.config.option.failures).write_text(json.dumps(session.config.failures))
+    if session.config.option.launched:
+        found = {"benches": session.config.names, "places": sorted(session.config.launched)}
+        Path(session.config.option.launched).write_text(json.dumps(found))
 
 
 @pytest.fixture(scope="session")
@@ -142,6 +148,10 @@ def measure(pytestconfig, request, benchmark):
 
     def measure(statement, *, operations=0, moved=0, **names):
         timer = Timer(statement, globals=names)
+        if option.launched:
+            places = pytestconfig.loaded._core.core.launched(partial(timer.timeit, 1))
+            pytestconfig.launched |= {place for place, started in enumerate(places) if started}
+            return
         timer.timeit(1)
         once = timer.timeit(1)
         if once < BLOCK:
@@ -160,8 +170,11 @@ def measure(pytestconfig, request, benchmark):
         benchmark.name = name_of(request.node)
         benchmark.extra_info.update(calls=calls, operations=operations, moved=moved)
         benchmark.pedantic(
-            timer.timeit, (calls,), setup=before_block, rounds=option.visits * blocks, warmup_rounds=0
+            timer.timeit,
+            (calls,),
+            setup=before_block,
+            rounds=option.visits * blocks,
+            warmup_rounds=0,
         )
 
     return measure
-

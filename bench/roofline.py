@@ -7,7 +7,9 @@ from math import atan2, degrees, log10
 
 from .targets import OURS
 
-REMEDY = "the roofline needs matplotlib, which is not installed: pip install 'tinygrad_lessons[bench]'"
+REMEDY = (
+    "the roofline needs matplotlib, which is not installed: pip install 'tinygrad_lessons[bench]'"
+)
 COLOURS = {
     "ops": "#1f5fa8", "reductions": "#2a8a57", "random": "#8a4fa3", "indexing": "#7a5c3a",
     "optimizers": "#c2478b", "layers": "#d9820f", "matmul": "#c1272d",

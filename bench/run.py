@@ -53,9 +53,7 @@ def run_turn(variants, seconds, visits, words="", say=lambda text: None):
             for v, p in zip(variants, paths, strict=True)
         ]
         take_turns(runners, lambda place: say(f"bench {place + 1}"))
-        return [
-            read(*each, runner) for *each, runner in zip(variants, paths, runners, strict=True)
-        ]
+        return [read(*each, runner) for *each, runner in zip(variants, paths, runners, strict=True)]
 
 
 def start(variant, path, seconds, visits, words, baton):
@@ -69,7 +67,10 @@ def start(variant, path, seconds, visits, words, baton):
         "--benchmark-json", path.with_suffix(".json"),
     ]  # fmt: skip
     settings = {f"{pool}_NUM_THREADS": str(variant.threads) for pool in POOLS}
-    settings |= {"JAX_COMPILATION_CACHE_DIR": str(JAX_CACHE), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    settings |= {
+        "JAX_COMPILATION_CACHE_DIR": str(JAX_CACHE),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
     with path.with_suffix(".log").open("w") as log:
         return subprocess.Popen(
             command, env=os.environ | settings, stdin=subprocess.DEVNULL, stdout=log,
