@@ -25,8 +25,6 @@ LAYERS = {
     "linear 512-512 batch 128": (
         lambda nn: nn.Linear(512, 512), (128, 512), None, 128 * 512 * 512,
     ),
-    "softmax 512x256": (lambda nn: nn.Softmax(1), (512, 256), None, 0),
-    "log softmax 512x256": (lambda nn: nn.LogSoftmax(1), (512, 256), None, 0),
 }  # fmt: skip
 
 
@@ -72,3 +70,17 @@ def bench_loss(measure, taped, find_op, tensor, name):
         loss(x, y).backward()
 
     measure("run()", run=run, operations=2 * 512 * 256, moved=12 * 512 * 256)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, id=f"{n} of 512x256, backward") for n in ("softmax", "log_softmax")]
+)
+def bench_softmax(measure, taped, find_op, tensor, name):
+    x, gradient, op = tensor(512, 256), tensor(512, 256), find_op(name)
+    x.requires_grad_()
+
+    def run():
+        x.grad = None
+        op(x, 1).backward(gradient)
+
+    measure("run()", run=run, operations=2 * 512 * 256, moved=20 * 512 * 256)

@@ -28,7 +28,7 @@ def bench_drawn_each(measure, taped, find_op, tensor, name):
     measure("draw(p)", draw=find_op(name), p=tensor(COUNT), operations=COUNT, moved=8 * COUNT)
 
 
-@pytest.mark.parametrize("name", of_a_million("exponential_", "normal_", "uniform_"))
+@pytest.mark.parametrize("name", of_a_million("exponential_", "normal_", "uniform_", "bernoulli_"))
 def bench_drawn_in_place(measure, taped, tensor, name):
     draw = getattr(tensor(COUNT), name)
     measure("draw()", draw=draw, operations=COUNT, moved=4 * COUNT)

@@ -101,7 +101,8 @@ class Results:
                 info = bench["extra_info"]
                 figure = bench["stats"]["median"] / info["calls"]
                 self.turns.setdefault((name, report.variant), []).append(figure)
-                self.info[name] = info
+                if report.variant.framework == OURS or name not in self.info:
+                    self.info[name] = info
                 self.themes[name] = bench["fullname"].split(".py")[0].split("bench_")[-1]
             for name, failure in report.failures.items():
                 self.failures[name, report.variant] = failure
