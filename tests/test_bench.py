@@ -351,7 +351,23 @@ def test_table_holds_each_figure_within_120_columns():
     lines = table.table(results, [OURS, "torch", "numpy", "jax"]).splitlines()
     assert max(map(len, lines)) <= 120
     (matmul,) = [line for line in lines if line.startswith("matmul 512 ")]
-    assert matmul.split() == ["matmul", "512", "1.26", "µs", "2.52", "ms", "-", "-", "2000.0", "1.05", "no", "79", "%", "fma", "/95"]
+    assert matmul.split() == [
+        "matmul",
+        "512",
+        "1.26",
+        "µs",
+        "2.52",
+        "ms",
+        "-",
+        "-",
+        "2000.0",
+        "1.05",
+        "no",
+        "79",
+        "%",
+        "fma",
+        "/95",
+    ]
     (memory,) = [line for line in lines if line.startswith("peak memory")]
     assert memory.split()[5:] == ["50.0", "MiB", "200", "MiB", "-", "-", "4.00", "3.00", "yes"]
     assert "100 GFLOP/s" in lines[0] and "L1 8, L2 4, L3 2, memory 1" in lines[0]
