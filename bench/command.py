@@ -46,11 +46,14 @@ def variants(frameworks):
 
 
 def progress(turn, turns):
-    """Shows on a terminal how far it is."""
+    """Shows how far it is: on a terminal bench by bench, elsewhere a line at the end of the turn."""
 
     def say(text):
+        line = f"turn {turn} of {turns}: {text}"
         if sys.stderr.isatty():
-            print(f"\rturn {turn} of {turns}, {text}\033[K", end="", file=sys.stderr, flush=True)
+            print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
+        elif text.endswith("\n"):
+            print(line, end="", file=sys.stderr, flush=True)
 
     return say
 
@@ -89,7 +92,8 @@ def run(options):
     print(table(results, shown))
     options.out.mkdir(parents=True, exist_ok=True)
     write(results, shown, options.out / "results.json")
-    print(f"\n{options.out / 'results.json'}")
+    print(f"machine load: {os.getloadavg()[0]:.1f}, about 1 on a quiet machine\n")
+    print(options.out / "results.json")
     if results.limits and available():
         draw(results.limits, points(results)).savefig(options.out / "roofline.png")
         print(options.out / "roofline.png")
