@@ -15,7 +15,18 @@ BINARY = ("BINARY", "BINARY_NUM", "BINARY_ANY", "BITWISE", "COMPARE")
 FLAT = ("BITWISE", "COMPARE", "PREDICATE")  # they have no derivative
 INTERVALS = {"acosh": {"low": 1.1, "high": 4}}
 INTEGERS = {"low": 1, "high": 100, "dtype": "int64"}
-BOUNDS = {"clamp": (0.3, 0.7)}
+ONE_WEIGHT = {"prelu"}  # the second operand has one element
+PARAMETERS = {
+    "clamp": (0.3, 0.7),
+    "softplus": (1.0, 20.0),
+    "elu": (1.0,),
+    "celu": (1.0,),
+    "leaky_relu": (0.01,),
+    "softshrink": (0.5,),
+    "hardshrink": (0.5,),
+    "hardtanh": (0.3, 0.7),
+    "threshold": (0.5, 0.0),
+}
 
 
 def on(count, names):
@@ -26,7 +37,10 @@ def on(count, names):
 def operands(name, tensor, count):
     """Tensors for the op of a row, without its other parameters."""
     interval = INTEGERS if ROWS[name] == "BITWISE" else INTERVALS.get(name, {})
-    return [tensor(count, **interval) for _ in range(1 + (ROWS[name] in BINARY))]
+    found = [tensor(count, **interval) for _ in range(1 + (ROWS[name] in BINARY))]
+    if name in ONE_WEIGHT:
+        found[1] = tensor(1)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -42,7 +56,11 @@ def bench_op(measure, find_op, tensor, name, count):
     size = 8 if ROWS[name] == "BITWISE" else 4
     moved = count * (size * len(tensors) + (1 if ROWS[name] in FLAT and size == 4 else size))
     measure(
-        "op(*args)", op=op, args=(*tensors, *BOUNDS.get(name, ())), operations=count, moved=moved
+        "op(*args)",
+        op=op,
+        args=(*tensors, *PARAMETERS.get(name, ())),
+        operations=count,
+        moved=moved,
     )
 
 
@@ -54,7 +72,7 @@ def bench_op_and_backward(measure, taped, find_op, tensor, name):
     op, leaves, gradient = find_op(name), operands(name, tensor, SMALL), tensor(SMALL)
     for leaf in leaves:
         leaf.requires_grad_()
-    args = (*leaves, *BOUNDS.get(name, ()))
+    args = (*leaves, *PARAMETERS.get(name, ()))
 
     def run():
         for leaf in leaves:
