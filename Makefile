@@ -10,7 +10,7 @@ ENGINE := setup.py pyproject.toml $(wildcard csrc/*.* csrc/isa/*) \
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
 ISAS := baseline avx2 avx512
 
-.PHONY: help demo test test-isa asan soak bench parity package lint format clean
+.PHONY: help demo test test-isa asan soak bench bench-compare parity package lint format clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -35,8 +35,11 @@ soak: $(VENV)/built  ## the tests that run long
 	$(MAKE) -C tests/c -j$(JOBS) soak
 	$(PY) -m pytest -m soak $(ARGS)
 
-bench: $(VENV)/built $(VENV)/parity  ## times, and their ratios to PyTorch's
+bench: $(VENV)/built $(VENV)/bench  ## times, their ratios to PyTorch's, NumPy's and JAX's, and a roofline
 	$(PY) -m bench $(ARGS)
+
+bench-compare: $(VENV)/built  ## which times moved since REF, a commit or branch: make bench-compare REF=main
+	$(PY) -m bench.compare $(if $(REF),$(REF),$(error say what to compare with: make bench-compare REF=main)) $(ARGS)
 
 parity: $(VENV)/parity  ## install PyTorch, so that `make test` compares with it
 
@@ -71,6 +74,6 @@ $(VENV)/built: $(VENV)/venv $(ENGINE)
 	$(PIP) --editable '.[plot,test]'
 	@touch $@
 
-$(VENV)/parity $(VENV)/lint: $(VENV)/%: requirements/%.txt $(VENV)/venv
+$(VENV)/parity $(VENV)/bench $(VENV)/lint: $(VENV)/%: requirements/%.txt $(VENV)/venv
 	$(PIP) --requirement $<
 	@touch $@

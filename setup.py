@@ -11,7 +11,7 @@ if sys.platform == "win32":
 
 import numpy
 from Cython.Build import cythonize
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 sys.path.insert(0, str(Path(__file__).parent / "tinygrad_lessons" / "_core"))
@@ -62,4 +62,10 @@ core = Extension(
     extra_link_args=["-pthread"],
     depends=[*SOURCES, *HEADERS, *map(str, CORE.glob("*.pxi"))],
 )
-setup(ext_modules=cythonize([core], language_level=3), cmdclass={"build_ext": BuildWithKernels})
+setup(
+    # The benches are a package of their own, so that a peer's process can load them without the engine.
+    packages=[*find_packages(include=["tinygrad_lessons*"]), "tinygrad_lessons_bench"],
+    package_dir={"tinygrad_lessons_bench": "bench"},
+    ext_modules=cythonize([core], language_level=3),
+    cmdclass={"build_ext": BuildWithKernels},
+)

@@ -1,32 +1,35 @@
-"""Products of matrices: squares, and the shapes a backward pass brings."""
+"""Products of matrices: squares, and the shapes that a backward pass brings."""
 
 import pytest
 
-SQUARES = {16: 7, 32: 2.2, 64: 1.15, 128: 1.05, 256: 1.05, 512: 1.05}
+
+def case(m, k, n, layout=""):
+    return pytest.param(m, k, n, layout, id=f"matmul {m}x{k}x{n} {layout}".rstrip())
+
+
+def square(n, dtype="float32", suffix=""):
+    return pytest.param(n, dtype, id=f"matmul {n}{suffix}")
 
 
 @pytest.mark.parametrize(
-    "n", [pytest.param(n, marks=pytest.mark.target(ratio)) for n, ratio in SQUARES.items()]
+    "n, dtype",
+    [
+        *map(square, (16, 32, 64, 128, 256, 512, 768, 1024, 2048)),
+        square(256, "float64", suffix=" float64"),
+    ],
 )
-def bench_matmul(measure, tensor, n):
-    measure("a @ b", a=tensor(n, n), b=tensor(n, n))
+def bench_square(measure, tensor, n, dtype):
+    a, b = tensor(n, n, dtype=dtype), tensor(n, n, dtype=dtype)
+    size = 8 if dtype == "float64" else 4
+    measure("a @ b", a=a, b=b, operations=2 * n**3, moved=3 * size * n**2)
 
 
-@pytest.mark.target(1.15)
-def bench_matmul_32x64x128(measure, tensor):
-    measure("a @ b", a=tensor(32, 64), b=tensor(64, 128))
-
-
-@pytest.mark.target(1.15)
-def bench_matmul_64x32x128_first_transposed(measure, tensor):
-    measure("a @ b", a=tensor(32, 64).T, b=tensor(32, 128))
-
-
-@pytest.mark.target(1.15)
-def bench_matmul_32x128x64_second_transposed(measure, tensor):
-    measure("a @ b", a=tensor(32, 128), b=tensor(64, 128).T)
-
-
-@pytest.mark.target(1.2)
-def bench_matmul_1x512x512_second_transposed(measure, tensor):
-    measure("a @ b", a=tensor(1, 512), b=tensor(512, 512).T)
+@pytest.mark.parametrize(
+    "m, k, n, layout",
+    [case(32, 64, 128), case(64, 32, 128, "tn"), case(32, 128, 64, "nt"), case(1, 512, 512, "nt")],
+)
+def bench_backward_shape(measure, tensor, m, k, n, layout):
+    """Layout: n for an operand as it is, t for the transposed view of one."""
+    a = tensor(k, m).T if layout == "tn" else tensor(m, k)
+    b = tensor(n, k).T if layout == "nt" else tensor(k, n)
+    measure("a @ b", a=a, b=b, operations=2 * m * k * n, moved=4 * (m * k + k * n + m * n))

@@ -1,20 +1,18 @@
-"""Every op that is a row of csrc/*.def, on 4096 elements: a new row is measured unasked."""
+"""Every op that is a row of csrc/*.def: a new row is measured unasked. And the element-wise ops written by hand."""
 
-from functools import partial
-from pathlib import Path
-from runpy import run_path
+import subprocess
+import sys
+from ast import literal_eval
 
 import pytest
 
-from bench.frameworks import OURS
+SMALL, LARGE = 4096, 2**20
+LIST_ROWS = "from tinygrad_lessons._core.core import OP_KINDS; print(OP_KINDS)"
+# In a process of its own, so that a peer's does not load our engine to learn the names.
+ROWS = literal_eval(subprocess.check_output([sys.executable, "-c", LIST_ROWS], text=True))
 
-ROOT = Path(__file__).resolve().parent.parent
-
-# By path, so that a peer's process does not load our engine to learn the names.
-read_rows = run_path(str(ROOT / "tinygrad_lessons/_core/generate.py"))["read_rows"]
-OPS = [row for kind in ("unary", "binary") for row in read_rows(ROOT / f"csrc/{kind}.def")]
-
-TARGETS = dict.fromkeys(["exp", "tanh", "log", "sigmoid", "erf"], 1.3)
+BINARY = ("BINARY", "BINARY_NUM", "BINARY_ANY", "BITWISE", "COMPARE")
+FLAT = ("BITWISE", "COMPARE", "PREDICATE")  # they have no derivative
 INTERVALS = {"acosh": {"low": 1.1, "high": 4}}
 INTEGERS = {"low": 1, "high": 100, "dtype": "int64"}
 ONE_WEIGHT = {"prelu"}  # the second operand has one element
@@ -31,26 +29,77 @@ PARAMETERS = {
 }
 
 
-def find(framework, name):
-    """The function of that name, where PyTorch keeps it; None if the framework has none."""
-    functional = getattr(getattr(framework, "nn", None), "functional", None)
-    if name == "gelu_tanh":
-        return functional and partial(functional.gelu, approximate="tanh")
-    return getattr(framework, name, None) or getattr(functional, name, None)
+def on(count, names):
+    size = "4096" if count == SMALL else f"2^{count.bit_length() - 1}"
+    return [pytest.param(name, count, id=f"{name} of {size}") for name in names]
 
 
-def parameter(row):
-    marks = [pytest.mark.target(TARGETS[row.name])] if row.name in TARGETS else []
-    return pytest.param(row, id=row.name, marks=marks)
+def operands(name, tensor, count):
+    """Tensors for the op of a row, without its other parameters."""
+    interval = INTEGERS if ROWS[name] == "BITWISE" else INTERVALS.get(name, {})
+    found = [tensor(count, **interval) for _ in range(1 + (ROWS[name] in BINARY))]
+    if name in ONE_WEIGHT:
+        found[1] = tensor(1)
+    return found
 
 
-@pytest.mark.parametrize("row", map(parameter, OPS))
-def bench_op(measure, request, framework, tensor, row):
-    op = find(framework, row.name)
-    if op is None and request.config.getoption("--framework") != OURS:
-        pytest.skip(f"no {row.name} here")
-    interval = INTEGERS if row.kind == "BITWISE" else INTERVALS.get(row.name, {})
-    operands = [tensor(4096, **interval) for _ in row.operands]
-    if row.name in ONE_WEIGHT:
-        operands[1] = tensor(1)
-    measure("op(*operands)", op=op, operands=(*operands, *PARAMETERS.get(row.name, ())))
+@pytest.mark.parametrize(
+    "name, count",
+    [
+        *on(SMALL, ROWS),
+        *on(LARGE, ("exp", "tanh", "log", "sigmoid", "erf", "gelu")),
+        *on(2**22, ("exp",)),
+    ],
+)
+def bench_op(measure, find_op, tensor, name, count):
+    op, tensors = find_op(name), operands(name, tensor, count)
+    size = 8 if ROWS[name] == "BITWISE" else 4
+    moved = count * (size * len(tensors) + (1 if ROWS[name] in FLAT and size == 4 else size))
+    measure(
+        "op(*args)",
+        op=op,
+        args=(*tensors, *PARAMETERS.get(name, ())),
+        operations=count,
+        moved=moved,
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, id=f"{name}, backward") for name in ROWS if ROWS[name] not in FLAT],
+)
+def bench_op_and_backward(measure, taped, find_op, tensor, name):
+    op, leaves, gradient = find_op(name), operands(name, tensor, SMALL), tensor(SMALL)
+    for leaf in leaves:
+        leaf.requires_grad_()
+    args = (*leaves, *PARAMETERS.get(name, ()))
+
+    def run():
+        for leaf in leaves:
+            leaf.grad = None
+        op(*args).backward(gradient)
+
+    each = 1 + len(leaves)  # arrays that forward moves, and so does each derivative at least
+    measure(
+        "run()", run=run,
+        operations=SMALL * (1 + len(leaves)), moved=4 * SMALL * each * (1 + len(leaves)),
+    )  # fmt: skip
+
+
+def bench_add_of_1024x1024_and_a_transposed(measure, tensor):
+    measure(
+        "x + y", x=tensor(1024, 1024), y=tensor(1024, 1024).T,
+        operations=LARGE, moved=12 * LARGE,
+    )  # fmt: skip
+
+
+def bench_where(measure, framework, tensor):
+    x, y = tensor(SMALL), tensor(SMALL)
+    measure(
+        "where(c, x, y)", where=framework.where, c=x < y, x=x, y=y,
+        operations=SMALL, moved=13 * SMALL,
+    )  # fmt: skip
+
+
+def bench_clone(measure, framework, tensor):
+    measure("clone(x)", clone=framework.clone, x=tensor(LARGE), operations=LARGE, moved=8 * LARGE)

@@ -11,19 +11,16 @@ def leaves(taped):
     return leaf(), leaf()
 
 
-@pytest.mark.target(6)
 def bench_add_of_4(measure, tensor):
     measure("a + b", a=tensor(4), b=tensor(4))
 
 
-@pytest.mark.target(30, expected=10)
 def bench_add_of_4_on_the_tape(measure, leaves):
     a, b = leaves
     measure("a + b", a=a, b=b)
 
 
-@pytest.mark.target(45)
-def bench_100_multiplications_forward_and_backward(measure, leaves):
+def bench_100_multiplications_of_4_and_backward(measure, leaves):
     a, b = leaves
 
     def chain():
@@ -35,8 +32,7 @@ def bench_100_multiplications_forward_and_backward(measure, leaves):
     measure("chain()", chain=chain)
 
 
-@pytest.mark.target(70)
-def bench_small_expression_forward_and_backward(measure, taped):
+def bench_small_expression_and_backward(measure, taped):
     def expression(tensor):
         x = tensor([0.1, 0.2, 0.3, 0.4], requires_grad=True)
         y = tensor([0.5, 0.6, 0.7, 0.8], requires_grad=True)

@@ -1,49 +1,43 @@
-"""Whole training steps with Adam, and Adam alone."""
+"""Whole training steps with Adam."""
 
 import pytest
 
-LR = 1e-6  # so small that the last of many thousand steps sees the gradients of the first
+from . import jax_nets, nets
+from .nets import cnn, lenet, mlp
+from .targets import WIDTHS
+
+NETS = {
+    "step of mlp 4-32-32-2 batch 16": mlp(4, 32, 32, 2, batch=16),
+    "step of mlp 4-120-84-2 batch 32": mlp(4, 120, 84, 2, batch=32),
+    "step of mlp 64-128-10 batch 32": mlp(64, 128, 10, batch=32),
+    "step of mlp 784-256-256-10 batch 128": mlp(784, 256, 256, 10, batch=128),
+    "step of mlp with batch norm and dropout": mlp(784, 256, 256, 10, batch=128, regularised=True),
+    "step of lenet": lenet(batch=64),
+    "step of cnn": cnn(batch=64),
+}
+SWEEP = {f"step at width {width}": mlp(10, width, width, 10, batch=128) for width in WIDTHS}
 
 
-def mlp(nn, sizes):
-    layers = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+@pytest.fixture
+def training_step(framework, numbers):
+    """Makes the function that trains a net for one step."""
+
+    def training_step(net):
+        x, y = numbers(*net.x), numbers(net.x[0], low=0, high=net.classes, dtype="int64")
+        if hasattr(framework, "jax"):
+            return jax_nets.training_step(framework.jax, net, x, y)
+        if not hasattr(framework, "nn"):
+            pytest.skip("no gradients here")
+        return nets.training_step(framework, net, x, y)
+
+    return training_step
 
 
-def case(*sizes, batch, target, expected=None):
-    name = f"{'-'.join(map(str, sizes))} batch {batch}"
-    return pytest.param(sizes, batch, id=name, marks=pytest.mark.target(target, expected=expected))
+@pytest.mark.parametrize("name", NETS)
+def bench_step(measure, training_step, name):
+    measure("step()", step=training_step(NETS[name]), operations=NETS[name].operations)
 
 
-@pytest.mark.parametrize(
-    "sizes, batch",
-    [
-        case(4, 32, 32, 2, batch=16, target=40),
-        case(64, 128, 10, batch=32, target=11, expected=4),
-        case(784, 256, 256, 10, batch=128, target=1.2),
-    ],
-)
-def bench_step_of_mlp(measure, taped, tensor, sizes, batch):
-    taped.manual_seed(0)
-    model = mlp(taped.nn, sizes)
-    optimizer = taped.optim.Adam(model.parameters(), lr=LR, fused=True)
-    cross_entropy = taped.nn.functional.cross_entropy
-    x, y = tensor(batch, sizes[0]), tensor(batch, low=0, high=sizes[-1], dtype="int64")
-
-    def step():
-        optimizer.zero_grad()
-        loss = cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-
-    measure("step()", step=step)
-
-
-@pytest.mark.target(15)
-def bench_adam_over_10_tensors_of_1000(measure, taped, tensor):
-    params = [taped.nn.Parameter(tensor(1000)) for _ in range(10)]
-    for p in params:
-        p.grad = tensor(1000)
-    measure("step()", step=taped.optim.Adam(params, lr=LR, fused=True).step)
+@pytest.mark.parametrize("name", SWEEP)
+def bench_step_at_width(measure, ours, training_step, name):
+    measure("step()", step=training_step(SWEEP[name]), operations=SWEEP[name].operations)

@@ -62,6 +62,7 @@ typedef struct {
     tg_kernel bernoulli, randint, randperm, random_bits_u64;
 
     tg_kernel optim[TG_OPTIM_COUNT][2];
+    tg_kernel limit_fma, limit_read, limit_update;
     const tg_gemm_tiles *gemm[2];
 } tg_kernels;
 

@@ -177,6 +177,10 @@ cdef extern from "table.h" nogil:
         tg_kernel randperm
         tg_kernel random_bits_u64
         tg_kernel optim[1][2]
+        const void *gemm[2]
+        tg_kernel limit_fma
+        tg_kernel limit_read
+        tg_kernel limit_update
 
     const tg_kernels *tg_k
     int tg_dispatch_init(const char *)

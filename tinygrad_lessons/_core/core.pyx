@@ -53,6 +53,7 @@ include "conv.pxi"
 include "pool.pxi"
 include "optim.pxi"
 include "module.pxi"
+include "observe.pxi"
 
 from tinygrad_lessons._tensor_str import tensor_str
 

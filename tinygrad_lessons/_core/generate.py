@@ -309,7 +309,7 @@ def generate(csrc: Path, out: Path) -> None:
     text = HEADER + "\n".join(enums) + "\n\n"
     text += "\n".join(backward(row) for row in rows if row.differentiable) + "\n"
     text += "\n".join(op(row) for row in rows)
-    text += f"\nOP_NAMES = {[row.name for row in rows]}\n"
+    text += f"\nOP_KINDS = { {row.name: row.kind for row in rows} }\nOP_NAMES = list(OP_KINDS)\n"
     write_if_changed(out / "rows.pxi", text)
     methods = "".join(method(row) for row in rows if row.name not in BY_HAND)
     methods += "".join(operator(row) for row in rows if row.name in SYMBOLS)

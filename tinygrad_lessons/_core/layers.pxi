@@ -137,8 +137,6 @@ cdef val op_mish_slope(val x) except NULL:
 
 cdef val op_prelu_channels(val x, val weight) except NULL:
     """A weight of one element, or one for each channel of (N, C, …)."""
-    cdef int64_t shape[TG_MAX_DIMS]
-    cdef int d
     cdef int64_t channels = x.meta.shape[1] if x.meta.ndim > 1 else 1
     need_float("prelu", x)
     if weight.meta.dtype != x.meta.dtype:
@@ -150,10 +148,7 @@ cdef val op_prelu_channels(val x, val weight) except NULL:
         raise RuntimeError(f"prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = "
                            f"{weight.meta.numel} and channel size = {channels}.")
     if weight.meta.ndim and x.meta.ndim > 1:
-        for d in range(x.meta.ndim):
-            shape[d] = 1
-        shape[1] = weight.meta.numel
-        weight = op_reshape(weight, x.meta.ndim, shape)
+        weight = channelwise(weight, x)
     return op_prelu(x, weight)
 
 # ---- batch, layer, RMS and group norm: csrc/norm.inc has the formulas ----

@@ -114,7 +114,14 @@ cdef inline int bump(val v) noexcept:
 cdef enum:
     GIL_WORK = 16384  # giving up the GIL costs as much as a few thousand elements
 
+cdef set started = None  # the kernels that start, while launched() watches
+
+cdef void note_start(tg_call *c) noexcept:
+    started.add(<size_t>c.fn)
+
 cdef inline void launch(tg_call *c) noexcept:
+    if started is not None:
+        note_start(c)
     cdef int64_t work = c.n[0]
     if c.n[1] > 1:
         work *= c.n[1]

@@ -430,3 +430,12 @@ cdef val op_flip(val x, uint32_t dims) except NULL:
         n.args[0] = dims
         return finish(n, out)
     return out
+
+cdef val channelwise(val v, val x) except NULL:
+    """A value per channel as (1, C, 1, …), to broadcast against x."""
+    cdef int64_t shape[TG_MAX_DIMS]
+    cdef int d
+    for d in range(x.meta.ndim):
+        shape[d] = 1
+    shape[1] = v.meta.numel
+    return op_reshape(v, x.meta.ndim, shape)
