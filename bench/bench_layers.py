@@ -84,3 +84,16 @@ def bench_softmax(measure, taped, find_op, tensor, name):
         op(x, 1).backward(gradient)
 
     measure("run()", run=run, operations=2 * 512 * 256, moved=20 * 512 * 256)
+
+
+def bench_max_pool2d_and_gradient_of_the_gradient(measure, taped, tensor):
+    pool, grad = taped.nn.functional.max_pool2d, taped.autograd.grad
+    x, gradient = tensor(32, 32, 28, 28), tensor(32, 32, 14, 14)
+    x.requires_grad_()
+    gradient.requires_grad_()
+
+    def run():
+        (first,) = grad(pool(x, 2), x, gradient, create_graph=True)
+        grad(first, gradient, x)
+
+    measure("run()", run=run, operations=3 * 32 * 32 * 28 * 28, moved=15 * 32 * 32 * 28 * 28)

@@ -11,7 +11,6 @@ LIST_ROWS = "from tinygrad_lessons._core.core import OP_KINDS; print(OP_KINDS)"
 # In a process of its own, so that a peer's does not load our engine to learn the names.
 ROWS = literal_eval(subprocess.check_output([sys.executable, "-c", LIST_ROWS], text=True))
 
-BINARY = ("BINARY", "BINARY_NUM", "BINARY_ANY", "BITWISE", "COMPARE")
 FLAT = ("BITWISE", "COMPARE", "PREDICATE")  # they have no derivative
 INTERVALS = {"acosh": {"low": 1.1, "high": 4}}
 INTEGERS = {"low": 1, "high": 100, "dtype": "int64"}
@@ -37,7 +36,8 @@ def on(count, names):
 def operands(name, tensor, count):
     """Tensors for the op of a row, without its other parameters."""
     interval = INTEGERS if ROWS[name] == "BITWISE" else INTERVALS.get(name, {})
-    found = [tensor(count, **interval) for _ in range(1 + (ROWS[name] in BINARY))]
+    one = ROWS[name].startswith("UNARY") or ROWS[name] == "PREDICATE"
+    found = [tensor(count, **interval) for _ in range(1 if one else 2)]
     if name in ONE_WEIGHT:
         found[1] = tensor(1)
     return found
