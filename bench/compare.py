@@ -102,9 +102,9 @@ def compare(old, new, options):
 
 
 def report(rows, alpha):
-    head = f"{'':<44} {'old':>9} {'new':>9} {'new/old':>8}   {f'{100 * (1 - alpha):g} % between':<16} moved"
+    head = f"{'':<45} {'old':>9} {'new':>9} {'new/old':>8}   {f'{100 * (1 - alpha):g} % between':<16} moved"
     lines = [head] + [
-        f"{name:<44} {amount(before):>9} {amount(after):>9} {ratio:>8.3f}   {low:.3f} and {high:.3f}"
+        f"{name:<45} {amount(before):>9} {amount(after):>9} {ratio:>8.3f}   {low:.3f} and {high:.3f}"
         f"{'':<2} {verdict}".rstrip()
         for name, before, after, ratio, low, high, verdict in rows
     ]

@@ -7,7 +7,7 @@ SCALES = {
     "seconds": [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")],
     "bytes": [(1 << 30, "GiB"), (1 << 20, "MiB")],
 }
-NAME, FIGURE = 44, 9
+NAME, FIGURE = 45, 9
 
 
 def amount(figure, unit="seconds"):

@@ -43,7 +43,7 @@ class Target:
         if self.threads is Threads.TWO:
             return f"{self.bench}, two threads"
         if self.threads is Threads.SCALING:
-            return f"{self.bench}, two threads over one"
+            return f"{self.bench}, 2 threads over 1"
         return self.bench
 
 
