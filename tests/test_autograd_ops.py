@@ -46,7 +46,7 @@ def problem(oracle, number, layout):
     return fn, leaves
 
 
-@pytest.mark.parametrize(("oracle", "number"), cases())
+@pytest.mark.parametrize(("oracle", "number"), list(cases()))
 def test_gradients(oracle, number):
     for layout in (contiguous, transposed, stepped):
         fn, leaves = problem(oracle, number, layout)
@@ -54,7 +54,7 @@ def test_gradients(oracle, number):
             assert gradcheck(fn, leaves)
 
 
-@pytest.mark.parametrize(("oracle", "number"), cases())
+@pytest.mark.parametrize(("oracle", "number"), list(cases()))
 def test_gradients_of_gradients(oracle, number):
     fn, leaves = problem(oracle, number, contiguous)
     if not any(y.requires_grad for y in fn(*leaves)):
