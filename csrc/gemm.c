@@ -132,7 +132,7 @@ static void multiply(const product *p)
                     const int copy_b = pack_b || s.cols < panel->cols;
                     const char *b = B.data + (k0 * B.row + j * B.col) * size;
                     if (copy_b) {
-                        char *to = packed_b + (j - n0) * k * size;
+                        char *to = packed_b + (m_blocks > 1 ? (j - n0) * k * size : 0); /* later blocks of A, if any */
                         if (mb == 0)
                             tiles->pack(to, panel->cols, s.cols, k, b, B.col, B.row);
                         b = to;
