@@ -233,8 +233,9 @@ static void gemm(const tg_call *call, int type)
         multiply_pieces(&g, 0, batch, p->room);
         return;
     }
-    while (batch * g.m_cuts * g.n_cuts < 2 * threads) /* the longer side is cut in two */
-        *(p->M / g.m_cuts >= p->N / g.n_cuts ? &g.m_cuts : &g.n_cuts) *= 2;
+    for (int64_t parts = ceil_div(threads, batch), factor = 2; parts > 1; factor++) /* a part for each thread: the longer */
+        for (; parts % factor == 0; parts /= factor)                                 /* side is cut, by prime factors */
+            *(p->M / g.m_cuts >= p->N / g.n_cuts ? &g.m_cuts : &g.n_cuts) *= factor;
     g.pieces = batch * g.m_cuts * g.n_cuts;
     g.grain = ceil_div(g.pieces, 8 * threads);
     tg_parallel(threads, 1, take_pieces, &g);
