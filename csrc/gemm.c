@@ -132,7 +132,7 @@ static void multiply(const product *p)
                     const int copy_b = pack_b || s.cols < panel->cols;
                     const char *b = B.data + (k0 * B.row + j * B.col) * size;
                     if (copy_b) {
-                        char *to = packed_b + (j - n0) * k * size;
+                        char *to = packed_b + (m_blocks > 1 ? (j - n0) * k * size : 0); /* later blocks of A, if any */
                         if (mb == 0)
                             tiles->pack(to, panel->cols, s.cols, k, b, B.col, B.row);
                         b = to;
@@ -233,8 +233,9 @@ static void gemm(const tg_call *call, int type)
         multiply_pieces(&g, 0, batch, p->room);
         return;
     }
-    while (batch * g.m_cuts * g.n_cuts < 2 * threads) /* the longer side is cut in two */
-        *(p->M / g.m_cuts >= p->N / g.n_cuts ? &g.m_cuts : &g.n_cuts) *= 2;
+    for (int64_t parts = ceil_div(threads, batch), factor = 2; parts > 1; factor++) /* a part for each thread: the longer */
+        for (; parts % factor == 0; parts /= factor)                                 /* side is cut, by prime factors */
+            *(p->M / g.m_cuts >= p->N / g.n_cuts ? &g.m_cuts : &g.n_cuts) *= factor;
     g.pieces = batch * g.m_cuts * g.n_cuts;
     g.grain = ceil_div(g.pieces, 8 * threads);
     tg_parallel(threads, 1, take_pieces, &g);
