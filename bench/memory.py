@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from bench.frameworks import installed, load
+from bench.frameworks import Variant, installed, load
 
 STEPS = 50
 
@@ -26,7 +26,7 @@ def nets(nn):
 
 def train(framework, name):
     """Trains one net for a while; prints the most memory that this process ever held, in bytes."""
-    module = load(framework)
+    module = load(Variant(framework))
     net, shape = nets(module.nn)[name]
     optimizer, loss_fn = module.optim.Adam(net.parameters()), module.nn.CrossEntropyLoss()
     x, y = module.randn(*shape), module.randint(0, 10, shape[:1])
@@ -48,8 +48,8 @@ def peak(framework, name):
 
 
 def main():
-    ours, *peers = [name for name in installed() if hasattr(load(name), "nn")]
-    for name in nets(load(ours).nn):
+    ours, *peers = [name for name in installed() if hasattr(load(Variant(name)), "nn")]
+    for name in nets(load(Variant(ours)).nn):
         bytes_of = {framework: peak(framework, name) for framework in (ours, *peers)}
         row = ", ".join(f"{framework} {n / 2**20:.0f} MiB" for framework, n in bytes_of.items())
         best = min((bytes_of[peer] for peer in peers), default=None)
