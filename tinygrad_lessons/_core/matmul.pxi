@@ -1,6 +1,13 @@
 # Matrix products. The kernel takes any strides, so transposed and expanded operands are never copied.
 
-cdef int gemm(val out, val a, val b, char *bias, int activation, char *activated) except -1:
+cdef enum:
+    MULTIPLY_ADDS = 16  # take about as long as an element of other kernels
+
+cdef enum:
+    FLIP_FIRST = 1   # transposed: rows for columns in the last two dimensions
+    FLIP_SECOND = 2
+
+cdef int gemm(val out, val a, val b, int flips, char *bias, int activation, char *activated) except -1:
     """out = a @ b (+ bias); a, b, out have at least two dimensions, and the batch ones broadcast to out's. activation
     is 0, or 1 + a row of unary.def; then activated, which is laid out as out, gets its results."""
     cdef tg_call c
@@ -13,6 +20,8 @@ cdef int gemm(val out, val a, val b, char *bias, int activation, char *activated
     cdef int nd = out.meta.ndim - 2, d, k, lead
     cdef int64_t outer = 1, i
     cdef int32_t room
+    cdef int a_row = a.meta.ndim - (1 if flips & FLIP_FIRST else 2), a_col = 2 * a.meta.ndim - 3 - a_row
+    cdef int b_row = b.meta.ndim - (1 if flips & FLIP_SECOND else 2), b_col = 2 * b.meta.ndim - 3 - b_row
     if out.meta.numel == 0:
         return 0
     operand[0], operand[1], operand[2] = a, b, out
@@ -26,15 +35,15 @@ cdef int gemm(val out, val a, val b, char *bias, int activation, char *activated
         dims[1 + k] = stride[k][nd - 1] if nd else 0
         offset[k] = 0
     dims[0] = shape[nd - 1] if nd else 1
-    dims[4] = a.meta.stride[a.meta.ndim - 2]
-    dims[5] = a.meta.stride[a.meta.ndim - 1]
-    dims[6] = b.meta.stride[b.meta.ndim - 2]
-    dims[7] = b.meta.stride[b.meta.ndim - 1]
+    dims[4] = a.meta.stride[a_row]
+    dims[5] = a.meta.stride[a_col]
+    dims[6] = b.meta.stride[b_row]
+    dims[7] = b.meta.stride[b_col]
     dims[8] = out.meta.stride[out.meta.ndim - 2]
     c.fn = tg_gemm_f64 if out.meta.dtype == TG_F64 else tg_gemm_f32
-    c.n[0] = a.meta.shape[a.meta.ndim - 2]
-    c.n[1] = b.meta.shape[b.meta.ndim - 1]
-    c.n[2] = a.meta.shape[a.meta.ndim - 1]
+    c.n[0] = a.meta.shape[a_row]
+    c.n[1] = b.meta.shape[b_col]
+    c.n[2] = a.meta.shape[a_col]
     c.p[3] = bias
     c.p[4] = activated
     c.dims = dims
@@ -50,7 +59,7 @@ cdef int gemm(val out, val a, val b, char *bias, int activation, char *activated
     for i in range(outer):  # the kernel runs one batch dimension; the others are walked here
         for k in range(3):
             c.p[0 if k == 2 else 1 + k] = operand[k].data + offset[k] * tg_size[out.meta.dtype]
-        launch(&c)
+        launch_worth(&c, dims[0] * c.n[0] * c.n[1] * c.n[2] // MULTIPLY_ADDS)
         for d in range(nd - 2, -1, -1):
             index[d] += 1
             for k in range(3):
@@ -114,7 +123,7 @@ cdef val op_matmul(val a, val b) except NULL:
     shape[nd - 2] = a.meta.shape[na - 2]
     shape[nd - 1] = b.meta.shape[nb - 1]
     out = make_empty(a.meta.dtype, nd, shape)
-    gemm(out, a, b, NULL, 0, NULL)
+    gemm(out, a, b, 0, NULL, 0, NULL)
     if tracks(a) + tracks(b):
         pair[0], pair[1] = a, b
         n = new_node(&MATMUL if nd == 2 else &BATCHED_MATMUL, 1, 2, pair, 2, 0)
@@ -134,6 +143,8 @@ cdef val integer_matmul(val a, val b) except NULL:
 cdef val two_d(val x) except NULL:
     """x as a matrix, its leading dimensions made one."""
     cdef int64_t shape[2]
+    if x.meta.ndim == 2:
+        return x
     matrix_shape(x, shape)
     return op_reshape(x, 2, shape)
 
@@ -145,14 +156,19 @@ cdef void matrix_shape(val x, int64_t *shape) noexcept:
     shape[1] = x.meta.shape[x.meta.ndim - 1]
 
 cdef int linear_backward(tg_node *n, val *g, val *out) except -1:
-    cdef val x
+    cdef val g0 = two_d(g[0]), x, w
     if wants(n, 0):
         out[0] = op_matmul(g[0], saved(n, 1))
     if wants(n, 1):
-        x = saved(n, 0)
-        out[1] = op_matmul(op_transpose(two_d(g[0]), 0, 1, &TRANSPOSE), two_d(x))
+        x = two_d(saved(n, 0))
+        if tg_grad_disabled:
+            w = make_empty(x.meta.dtype, 2, input_meta(n, 1).shape)
+            gemm(w, g0, x, FLIP_FIRST, NULL, 0, NULL)
+            out[1] = w
+        else:
+            out[1] = op_matmul(op_transpose(g0, 0, 1, &TRANSPOSE), x)
     if n.n_in == 3 and wants(n, 2):
-        out[2] = op_sum(two_d(g[0]), 1, False)
+        out[2] = op_sum(g0, 1, False)
     return 0
 
 cdef tg_rule LINEAR = tg_rule(b"Linear", linear_backward)
@@ -198,7 +214,7 @@ cdef val op_linear(val x, val w, val b, const Activation *f) except NULL:
         bias = dense_copy(b, b.meta.dtype)
     if f is not NULL and on_tape:
         activated = empty_like(out, x.meta.dtype) if f.saves & SAVES_FIRST else shared(out)
-    gemm(result, rows, flipped(w), NULL if bias is NULL else bias.data, 0 if f is NULL else 1 + f.row, activated.data)
+    gemm(result, rows, w, FLIP_SECOND, NULL if bias is NULL else bias.data, 0 if f is NULL else 1 + f.row, activated.data)
     if on_tape:
         operand[0], operand[1], operand[2] = x, w, b
         n = new_node(&LINEAR, 1, 2 if b is NULL else 3, operand, 2, 0)
@@ -222,12 +238,3 @@ cdef val flattened(val x) except NULL:
     matrix_shape(x, shape)
     return checked(tg_value_new(tg_storage_retain(x.storage), x.data,
                                 tg_meta_contiguous(<tg_dtype>x.meta.dtype, 2, shape)))
-
-cdef val flipped(val w) except NULL:
-    """A matrix transposed; not on the tape."""
-    cdef int64_t shape[2]
-    cdef int64_t stride[2]
-    shape[0], shape[1] = w.meta.shape[1], w.meta.shape[0]
-    stride[0], stride[1] = w.meta.stride[1], w.meta.stride[0]
-    return checked(tg_value_new(tg_storage_retain(w.storage), w.data,
-                                tg_meta_get(<tg_dtype>w.meta.dtype, 2, shape, stride)))

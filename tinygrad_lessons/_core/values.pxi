@@ -120,13 +120,17 @@ cdef void note_start(tg_call *c) noexcept:
     started.add(<size_t>c.fn)
 
 cdef inline void launch(tg_call *c) noexcept:
-    if started is not None:
-        note_start(c)
     cdef int64_t work = c.n[0]
     if c.n[1] > 1:
         work *= c.n[1]
     if c.n[2] > 1:
         work *= c.n[2]
+    launch_worth(c, work)
+
+cdef inline void launch_worth(tg_call *c, int64_t work) noexcept:
+    """launch() for kernels whose work is not the product of their sizes; in elements."""
+    if started is not None:
+        note_start(c)
     if work < GIL_WORK:
         c.fn(c)
     else:
