@@ -233,8 +233,9 @@ static void gemm(const tg_call *call, int type)
         multiply_pieces(&g, 0, batch, p->room);
         return;
     }
-    for (int64_t parts = ceil_div(threads, batch), factor = 2; parts > 1; factor++) /* a part for each thread: the longer */
-        for (; parts % factor == 0; parts /= factor)                                 /* side is cut, by prime factors */
+    /* a part for each thread; for each prime factor of their number, the longer side is cut */
+    for (int64_t parts = ceil_div(threads, batch), factor = 2; parts > 1; factor++)
+        for (; parts % factor == 0; parts /= factor)
             *(p->M / g.m_cuts >= p->N / g.n_cuts ? &g.m_cuts : &g.n_cuts) *= factor;
     g.pieces = batch * g.m_cuts * g.n_cuts;
     g.grain = ceil_div(g.pieces, 8 * threads);

@@ -4,7 +4,7 @@ import pytest
 
 import tinygrad_lessons as tg
 from tinygrad_lessons import nn
-from tinygrad_lessons._core import linear
+from tinygrad_lessons._core import launched, linear
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -95,6 +95,13 @@ def test_sequential_gives_what_its_modules_give(name):
     model = nn.Sequential(nn.Linear(4, 8), ACTIVATIONS[name](), nn.Linear(8, 3), nn.Linear(3, 2))
     fused, apart = applied(model, tg.randn(5, 4))
     assert equal(fused, apart) and tape(fused) == tape(apart)
+
+
+@names
+def test_sequential_starts_one_kernel_for_two_modules(name):
+    model, x = nn.Sequential(nn.Linear(4, 8), ACTIVATIONS[name]()), tg.randn(5, 4)
+    assert launched(lambda: model(x)).count(True) == 1
+    assert launched(lambda: model[1](model[0](x))).count(True) == 2
 
 
 def test_modules_that_somebody_changed_run_themselves():
