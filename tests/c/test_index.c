@@ -31,7 +31,7 @@ static void rows(tg_dtype t)
 static void offsets(void)
 {
     const int64_t count = random_size(100), size = random_below(20) + 1, stride = random_below(50);
-    const int wrong = (int)random_below(2);
+    const int wrong = (int)random_below(2), front_only = (int)random_below(2);
     array out = array_random(TG_I64, count, 0), before = array_copy(out), index = array_new(TG_I64, count);
     int64_t bad = 0, expected_bad = 0;
     for (int64_t r = 0; r < count; r++) set(index, r, (double)(random_below(2 * size) - size));
@@ -40,11 +40,11 @@ static void offsets(void)
         set(index, random_below(count), (double)(-size - 1));
         ((int64_t *)index.p)[random_below(count)] = random_below(2) ? INT64_MIN : INT64_MAX;
     }
-    tg_call c = {.n = {count}, .p = {out.p, index.p, &bad}, .i = {size, stride}};
+    tg_call c = {.n = {count}, .p = {out.p, index.p, &bad}, .i = {size, stride}, .flags = front_only};
     tg_k->offsets(&c);
     for (int64_t r = 0; r < count; r++) {
         const int64_t i = ((int64_t *)index.p)[r];
-        const int outside = i < -size || i >= size;
+        const int outside = i < (front_only ? 0 : -size) || i >= size;
         if (outside && !expected_bad) expected_bad = r + 1;
         const int64_t added = outside ? 0 : (i + size) % size * stride;
         CLOSE("offsets", TG_I64, get(out, r), get(before, r) + (double)added, 0);

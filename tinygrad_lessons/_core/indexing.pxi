@@ -29,8 +29,9 @@ cdef int add_lattice(val offsets, int at, int64_t length, int64_t stride) except
     elementwise(&c, offsets, 2, pair)
     return 0
 
-cdef int add_index(val offsets, val index, int64_t size, int64_t stride, str op, int dim) except -1:
-    """offsets += stride · index, which broadcasts to offsets."""
+cdef int add_index(val offsets, val index, int64_t size, int64_t stride, bint front_only, object error, str op,
+                   int dim) except -1:
+    """offsets += stride · index, which broadcasts to offsets; front_only: indices must not be negative."""
     cdef int64_t bad = 0
     cdef tg_call c
     cdef val whole
@@ -49,13 +50,15 @@ cdef int add_index(val offsets, val index, int64_t size, int64_t stride, str op,
     c.p[2] = &bad
     c.i[0] = size
     c.i[1] = stride
+    c.flags = front_only
     launch(&c)
     if bad:
-        raise IndexError(f"{op}: index {(<int64_t *>index.data)[bad - 1]} is out of bounds for dimension {dim} with "
-                         f"size {size}")
+        raise error(f"{op}: index {(<int64_t *>index.data)[bad - 1]} is out of bounds for dimension {dim} with "
+                    f"size {size}{', and must not be negative' if front_only else ''}")
     return 0
 
-cdef int locate(Places *p, val x, tg_meta *layout, int count, const int *dims, val *index, str op) except -1:
+cdef int locate(Places *p, val x, tg_meta *layout, int count, const int *dims, val *index, bint front_only,
+                str op) except -1:
     """Offsets of x[..., index0, …, index1, …] in memory laid out as `layout` (x's own, or a contiguous one).
 
     Neighbouring indexed dimensions are replaced where they stand by the broadcast shape of the indices; else that
@@ -109,11 +112,12 @@ cdef int locate(Places *p, val x, tg_meta *layout, int count, const int *dims, v
         add_lattice(p.offsets, o, x.meta.shape[d], layout.stride[d])
         o += 1
     for k in range(count):
-        add_index_at(p.offsets, index[k], at, index_ndim, x.meta.shape[dims[k]], layout.stride[dims[k]], op, dims[k])
+        add_index_at(p.offsets, index[k], at, index_ndim, x.meta.shape[dims[k]], layout.stride[dims[k]], front_only, op,
+                     dims[k])
     return 0
 
-cdef int add_index_at(val offsets, val index, int at, int index_ndim, int64_t size, int64_t stride, str op,
-                      int dim) except -1:
+cdef int add_index_at(val offsets, val index, int at, int index_ndim, int64_t size, int64_t stride, bint front_only,
+                      str op, int dim) except -1:
     """As add_index, the index standing at dimensions at … at + index_ndim of offsets."""
     cdef int64_t shape[TG_MAX_DIMS]
     cdef int d, behind = offsets.meta.ndim - at - index_ndim
@@ -122,7 +126,7 @@ cdef int add_index_at(val offsets, val index, int at, int index_ndim, int64_t si
     for d in range(behind):
         shape[index.meta.ndim + d] = 1
     index = op_reshape(op_raw_contiguous(index), index.meta.ndim + behind, shape)
-    return add_index(offsets, index, size, stride, op, dim)
+    return add_index(offsets, index, size, stride, front_only, IndexError, op, dim)
 
 # ---- taking and adding rows ----
 
@@ -238,29 +242,31 @@ cdef val put_(val dst, Places *p, Places *contiguous, val src, bint adds, str op
         rebase(dst, n)
     return dst
 
-cdef int locate_both(Places *p, Places *c, val x, int count, const int *dims, val *index, str op) except -1:
+cdef int locate_both(Places *p, Places *c, val x, int count, const int *dims, val *index, bint front_only,
+                     str op) except -1:
     """The places in x's memory, and where they would be if x were contiguous."""
     cdef tg_meta *m
-    locate(p, x, x.meta, count, dims, index, op)
+    locate(p, x, x.meta, count, dims, index, front_only, op)
     c[0] = p[0]
     if not x.meta.flags & TG_CONTIGUOUS:
         m = tg_meta_contiguous(<tg_dtype>x.meta.dtype, x.meta.ndim, x.meta.shape)
         try:
-            locate(c, x, m, count, dims, index, op)
+            locate(c, x, m, count, dims, index, front_only, op)
         finally:
             tg_meta_release(m)
     return 0
 
-cdef val op_index(val x, int count, const int *dims, val *index, str op) except NULL:
+cdef val op_index(val x, int count, const int *dims, val *index, bint front_only, str op) except NULL:
     cdef Places p
     if tracks(x):
         x = op_contiguous(x)
-    locate(&p, x, x.meta, count, dims, index, op)
+    locate(&p, x, x.meta, count, dims, index, front_only, op)
     return op_take(x, p.offsets, p.row, p.ndim, p.shape)
 
-cdef val op_index_put_(val x, int count, const int *dims, val *index, val src, bint adds, str op) except NULL:
+cdef val op_index_put_(val x, int count, const int *dims, val *index, val src, bint adds, bint front_only,
+                       str op) except NULL:
     cdef Places p, c
-    locate_both(&p, &c, x, count, dims, index, op)
+    locate_both(&p, &c, x, count, dims, index, front_only, op)
     return put_(x, &p, &c, src, adds, op)
 
 # ---- gather and scatter: one place for every element of the index ----
@@ -272,7 +278,6 @@ cdef int locate_along(Places *p, val x, tg_meta *layout, int dim, val index, str
     if (index.meta.ndim or 1) != (nd or 1):
         raise RuntimeError(f"{op}: the index of shape {shape_of(index)} must have as many dimensions as the tensor of "
                            f"shape {shape_of(x)}")
-    refuse_negative(index, op)
     p.row = 1
     p.ndim = index.meta.ndim
     memcpy(p.shape, index.meta.shape, p.ndim * sizeof(int64_t))
@@ -283,19 +288,8 @@ cdef int locate_along(Places *p, val x, tg_meta *layout, int dim, val index, str
                 raise RuntimeError(f"{op}: size {p.shape[d]} of the index of shape {shape_of(index)} exceeds that of "
                                    f"the tensor of shape {shape_of(x)} in dimension {d}; only dimension {dim} may")
             add_lattice(p.offsets, d, p.shape[d], layout.stride[d])
-    try:
-        add_index(p.offsets, index, x.meta.shape[dim] if nd else 1, layout.stride[dim] if nd else 1, op, dim)
-    except IndexError as error:
-        raise RuntimeError(str(error)) from None
-    return 0
-
-cdef int refuse_negative(val index, str op) except -1:
-    """gather, scatter and their kin count from the front only, as in PyTorch."""
-    cdef val least
-    if index.meta.numel:
-        least = op_to(op_amin(index, all_dims(index), False), TG_I64)
-        if (<int64_t *>least.data)[0] < 0:
-            raise RuntimeError(f"{op}: index {(<int64_t *>least.data)[0]} is out of bounds: indices must not be negative")
+    add_index(p.offsets, index, x.meta.shape[dim] if nd else 1, layout.stride[dim] if nd else 1, True, RuntimeError, op,
+              dim)
     return 0
 
 cdef val op_gather(val x, int dim, val index) except NULL:
@@ -498,7 +492,7 @@ cdef val get_item(val x, object key) except NULL:
     cdef val v = index_view(x, key, &k)
     if k.count == 0:
         return v
-    return op_index(v, k.count, k.dims, k.index, "index")
+    return op_index(v, k.count, k.dims, k.index, False, "index")
 
 cdef int set_item(val x, object key, val src) except -1:
     cdef Key k
@@ -506,5 +500,5 @@ cdef int set_item(val x, object key, val src) except -1:
     if k.count == 0:
         op_copy_(v, src, "setitem")
     else:
-        op_index_put_(v, k.count, k.dims, k.index, src, False, "setitem")
+        op_index_put_(v, k.count, k.dims, k.index, src, False, False, "setitem")
     return 0

@@ -1136,7 +1136,7 @@ cdef class Tensor(RowMethods):
             raise IndexError(f"index_select: the index must be 1-d, but has shape {shape_of(i)}")
         if i.meta.ndim == 0:
             i = op_unsqueeze(i, 0)
-        return wrap(op_index(self.v, 1, &d, &i, "index_select"))
+        return wrap(op_index(self.v, 1, &d, &i, True, "index_select"))
 
     def index_add(self, dim, index, source, *, alpha=1):
         """A copy with alpha · source added at the places along dim that a 1-d index names."""
@@ -1149,7 +1149,7 @@ cdef class Tensor(RowMethods):
         if i.meta.ndim != 1:
             raise IndexError(f"index_add: the index must be 1-d, but has shape {shape_of(i)}")
         return wrap(op_index_put_(self.v, 1, &d, &i, scaled(require_tensor(source, "index_add", "source").v, alpha),
-                                  True, "index_add"))
+                                  True, True, "index_add"))
 
     def index_put_(self, indices, values, accumulate=False):
         """Writes values at the places that a tuple of index tensors names, or adds them."""
@@ -1157,7 +1157,8 @@ cdef class Tensor(RowMethods):
         cdef val v = index_view(self.v, tuple(indices), &k)
         if k.count == 0:
             raise IndexError("index_put_: at least one tensor of indices is needed")
-        op_index_put_(v, k.count, k.dims, k.index, operand(values, self.v, "index_put_"), accumulate, "index_put_")
+        op_index_put_(v, k.count, k.dims, k.index, operand(values, self.v, "index_put_"), accumulate, False,
+                      "index_put_")
         tg_pool_drain(tg_pool_base)
         return self
 
