@@ -110,6 +110,57 @@ cdef int nested_shape(object data, int64_t *shape, int depth) except -1:
     shape[depth] = len(data)
     return nested_shape(data[0], shape, depth + 1) if len(data) else depth + 1
 
+cdef int kind_of_numbers(object data, const int64_t *shape, int depth, int ndim) except -1:
+    """The type that nested lists of Python's own numbers ask for: TG_BOOL, TG_I64 or TG_F64 (TG_BOOL if there are none);
+    TG_DTYPES if they are uneven or hold anything else."""
+    cdef int kind = TG_BOOL, k
+    if not isinstance(data, (list, tuple)) or len(data) != shape[depth]:
+        return TG_DTYPES
+    for x in data:
+        if depth + 1 < ndim:
+            k = kind_of_numbers(x, shape, depth + 1, ndim)
+        elif type(x) is float:
+            k = TG_F64
+        elif type(x) is int:
+            k = TG_I64 if -(1 << 63) <= x < 1 << 63 else TG_DTYPES
+        else:
+            k = TG_BOOL if type(x) is bool else TG_DTYPES
+        kind = max(kind, k)
+    return kind
+
+cdef char *write_numbers(object data, char *to, int t) except NULL:
+    """Writes nested lists of numbers in order; returns where it ended."""
+    for x in data:
+        if isinstance(x, (list, tuple)):
+            to = write_numbers(x, to, t)
+            continue
+        if t == TG_F32:
+            (<float *>to)[0] = x
+        elif t == TG_F64:
+            (<double *>to)[0] = x
+        elif t == TG_I64:
+            (<int64_t *>to)[0] = x
+        else:
+            to[0] = x
+        to += tg_size[t]
+    return to
+
+cdef val from_numbers(object data, object dtype) except? NULL:
+    """A value of evenly nested lists of Python's own numbers; NULL if data is anything else."""
+    cdef int64_t shape[TG_MAX_DIMS]
+    cdef int ndim = nested_shape(data, shape, 0), kind = kind_of_numbers(data, shape, 0, ndim), t
+    cdef val v
+    if kind == TG_DTYPES:
+        return NULL
+    t = dtype_code(dtype, default_float if kind == TG_F64 else kind)
+    if t == TG_U8 or t == TG_I32:  # whose range must be checked
+        return NULL
+    v = make_empty(t if is_float(kind) and is_float(t) else kind, ndim, shape)
+    if v.meta.numel == 0:
+        return NULL
+    write_numbers(data, v.data, v.meta.dtype)
+    return op_to(v, t)
+
 def tensor(data, *, dtype=None, device=None, requires_grad=False):
     """A tensor with a copy of data: a number, nested lists, a NumPy array or a tensor.
 
@@ -120,8 +171,13 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False):
     tensor([[1., 2.],
             [3., 4.]])
     """
-    check_device(device)
+    cdef val v
     cdef int t
+    check_device(device)
+    if isinstance(data, (list, tuple)):
+        v = from_numbers(data, dtype)
+        if v is not NULL:
+            return made(v, requires_grad)
     if isinstance(data, Tensor):
         return made(dense_copy((<Tensor>data).v, dtype_code(dtype, (<Tensor>data).v.meta.dtype)), requires_grad)
     if isinstance(data, (list, tuple)):
@@ -165,10 +221,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False):
     if array.size == 0 and isinstance(data, (list, tuple)) and dtype is None:
         t = default_float
     array = np_array(array, order="C")
-    return made(owned_copy(from_ndarray(array), t), requires_grad)
-
-cdef val owned_copy(val v, int t) except NULL:
-    return dense_copy(v, t)
+    return made(dense_copy(from_ndarray(array), t), requires_grad)
 
 cdef object with_plain_tensors(object data):
     """Nested lists with 0-d tensors made numbers, and other tensors made lists."""
