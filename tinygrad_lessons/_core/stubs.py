@@ -7,6 +7,8 @@ import ast
 import re
 from pathlib import Path
 
+from generate import write_if_changed
+
 HEADER = "# Made by stubs.py from the Cython sources; changes belong there.\n"
 PREAMBLE = """import builtins
 from collections.abc import Callable
@@ -147,7 +149,7 @@ def make_stubs(core: Path) -> None:
         f"{name}: dtype\n" for name in ["bool_", "uint8", "int32", "int64", "float32", "float64"]
     )
     ast.parse(text)
-    (core / "core.pyi").write_text(text)
+    write_if_changed(core / "core.pyi", text)
 
     package = (core.parent / "__init__.py").read_text()
     listed = re.search(r"HAND_WRITTEN = \((.*?)\)", (core / "core.pyx").read_text(), re.S)[1]
@@ -177,7 +179,7 @@ def make_stubs(core: Path) -> None:
             text += f"def {name}({params}) -> {'Any' if returns != 'Tensor' else returns}:\n"
             text += f'    """{doc.strip()}"""\n'
     ast.parse(text)
-    (core.parent / "__init__.pyi").write_text(text)
+    write_if_changed(core.parent / "__init__.pyi", text)
 
 
 if __name__ == "__main__":
