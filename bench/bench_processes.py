@@ -1,5 +1,6 @@
 """What a whole process takes: the time of an import, the memory of a training."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,11 +46,14 @@ gauge = Gauge()
 
 
 @pytest.fixture
-def measure_process(request, pytestconfig, benchmark):
-    """Notes the figure that a program prints, run in a process of its own with the framework."""
+def measure_process(request, pytestconfig, benchmark, tmp_path):
+    """Notes the figure that a program prints, run in a process of its own with the framework, whose Python code all has
+    been compiled before."""
     variant = pytestconfig.variant
     path = [variant.build] if variant.build else []
     path += [str(Path(__file__).parents[1])]
+    environment = os.environ | {"PYTHONPYCACHEPREFIX": str(tmp_path)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def measure_process(program, unit):
         source = (START + program).format(
@@ -57,7 +61,8 @@ def measure_process(request, pytestconfig, benchmark):
         )
 
         def run():
-            child = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+            command = [sys.executable, "-c", source]
+            child = subprocess.run(command, env=environment, capture_output=True, text=True)
             if child.returncode:
                 raise RuntimeError(child.stderr.strip().splitlines()[-1])
             gauge.now += float(child.stdout)

@@ -114,7 +114,7 @@ GROUPS = {
     ],
     "Two threads": [
         *each(
-            "matmul 512, exp of 2^22, conv2d 32-64 14x14 batch 32", 1.85, threads=Threads.SCALING
+            "matmul 512, gelu of 2^20, conv2d 32-64 14x14 batch 32", 1.85, threads=Threads.SCALING
         ),
     ],
 }
