@@ -48,7 +48,6 @@ def operands(name, tensor, count):
     [
         *on(SMALL, ROWS),
         *on(LARGE, ("exp", "tanh", "log", "sigmoid", "erf", "gelu")),
-        *on(2**22, ("exp",)),
     ],
 )
 def bench_op(measure, find_op, tensor, name, count):

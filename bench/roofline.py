@@ -19,6 +19,7 @@ WIDTH, HEIGHT, DPI = 17, 11.5, 130
 PIXELS = DPI / 72  # in a point
 FONT, LEADING = 7.2, 8.8
 ASIDE = 26  # points from a crowd's dots to their names
+COLUMN = 92  # points from one column of names to the next
 SPLIT = 0.75  # operations a byte: below it, the axis is stretched, as most kernels stand there
 CROWD = 4  # dots above one another: with more, names stand in columns beside them
 CLOSE, NEAR = 4, 55  # pixels between dots above one another; points between those of one crowd
@@ -157,9 +158,12 @@ def names(axes, points, taken):
         right = [p for p in crowd if p not in left]
         for side, these in ((-1, left), (1, right)):
             edge = max((side * places[p][0] for p in these), default=0) + ASIDE * PIXELS
-            heights = spread([places[p][1] for p in these], LEADING * PIXELS)
-            for point, y in zip(these, heights, strict=True):
-                taken.append(name(axes, point, places[point], side * edge, y, side))
+            columns = 1 + int(len(these) * LEADING * PIXELS / axes.get_window_extent().height)
+            for k in range(columns):
+                x = side * (edge + k * COLUMN * PIXELS)
+                column = these[k::columns]
+                for point, y in zip(column, heights(axes, column, places), strict=True):
+                    taken.append(name(axes, point, places[point], x, y, side))
     crowded = {point for crowd, _ in crowds for point in crowd}
     for point in points:
         if point not in crowded:
@@ -180,6 +184,15 @@ def find_crowds(places):
         column, count = columns.most_common(1)[0]
         if count > CROWD:
             yield sorted(crowd, key=lambda p: places[p][1]), column * CLOSE
+
+
+def heights(axes, points, places):
+    """Where the names of a column of points stand: beside them as far as there is room, all within the axes."""
+    gap, frame = LEADING * PIXELS, axes.get_window_extent()
+    found = spread([places[p][1] for p in points], gap)
+    top, bottom = frame.y1 - gap / 2, frame.y0 + gap / 2
+    found = [min(y, top - (len(found) - 1 - i) * gap) for i, y in enumerate(found)]
+    return [max(y, bottom + i * gap) for i, y in enumerate(found)]
 
 
 def spread(heights, gap):
