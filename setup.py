@@ -15,7 +15,7 @@ from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 sys.path.insert(0, str(Path(__file__).parent / "tinygrad_lessons" / "_core"))
-from generate import generate  # noqa: E402
+from generate import generate, write_if_changed  # noqa: E402
 from stubs import make_stubs  # noqa: E402
 
 CSRC = Path("csrc")
@@ -52,7 +52,7 @@ class BuildWithKernels(build_ext):
 
 
 generate(CSRC, CORE)
-make_stubs(CORE)
+make_stubs(CORE, write_if_changed)
 core = Extension(
     "tinygrad_lessons._core.core",
     [str(CORE / "core.pyx")],

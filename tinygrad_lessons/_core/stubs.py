@@ -7,8 +7,6 @@ import ast
 import re
 from pathlib import Path
 
-from generate import write_if_changed
-
 HEADER = "# Made by stubs.py from the Cython sources; changes belong there.\n"
 PREAMBLE = """import builtins
 from collections.abc import Callable
@@ -135,7 +133,7 @@ def module_stub(sources: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def make_stubs(core: Path) -> None:
+def make_stubs(core: Path, write=Path.write_text) -> None:
     """Writes both stubs, given the folder of the Cython sources."""
     order = ["backward", "row_methods", "tensor", "random", "factories"]
     text = HEADER + PREAMBLE + module_stub([(core / f"{name}.pxi").read_text() for name in order])
@@ -149,7 +147,7 @@ def make_stubs(core: Path) -> None:
         f"{name}: dtype\n" for name in ["bool_", "uint8", "int32", "int64", "float32", "float64"]
     )
     ast.parse(text)
-    write_if_changed(core / "core.pyi", text)
+    write(core / "core.pyi", text)
 
     package = (core.parent / "__init__.py").read_text()
     listed = re.search(r"HAND_WRITTEN = \((.*?)\)", (core / "core.pyx").read_text(), re.S)[1]
@@ -179,7 +177,7 @@ def make_stubs(core: Path) -> None:
             text += f"def {name}({params}) -> {'Any' if returns != 'Tensor' else returns}:\n"
             text += f'    """{doc.strip()}"""\n'
     ast.parse(text)
-    write_if_changed(core.parent / "__init__.pyi", text)
+    write(core.parent / "__init__.pyi", text)
 
 
 if __name__ == "__main__":
