@@ -47,6 +47,8 @@ static tg_conv_axis output_axis(int64_t in, int64_t out, int64_t k, int64_t stri
                           .offset_step = dilation, .taps = k, .tap = 0, .tap_step = 1};
 }
 
+static int64_t common_divisor(int64_t a, int64_t b) { return b ? common_divisor(b, a % b) : a; }
+
 /* Input h = first + i stride meets output (h + padding - t dilation) / stride, where that is whole. */
 static tg_conv_axis input_axis(int64_t in, int64_t out, int64_t k, int64_t stride, int64_t padding, int64_t dilation,
                                int64_t first)
@@ -56,7 +58,7 @@ static tg_conv_axis input_axis(int64_t in, int64_t out, int64_t k, int64_t strid
     while (a.tap < k && a.tap < stride && floor_mod(first + padding - a.tap * dilation, stride)) a.tap++;
     if (a.tap >= k || a.tap >= stride)
         return a;
-    for (a.tap_step = 1; a.tap_step * dilation % stride;) a.tap_step++;
+    a.tap_step = stride / common_divisor(stride, dilation);
     a.taps = (k - 1 - a.tap) / a.tap_step + 1;
     a.offset = (first + padding - a.tap * dilation) / stride;
     a.offset_step = -(a.tap_step * dilation / stride);

@@ -309,3 +309,17 @@ def test_memory_is_flat_over_training():
 @pytest.mark.soak
 def test_memory_is_flat_over_long_training():
     assert growth(5000) < 512 * 1024
+
+
+def test_a_dying_tensor_is_not_found_again():
+    """Its value may live on: who asks for that from a weakref's callback gets another Tensor."""
+    p = tg.ones(2, requires_grad=True)
+    (p * p).sum().backward()
+    found = []
+    gradient = p.grad
+    watch = weakref.ref(gradient, lambda _: found.append(p.grad))
+    del gradient
+    others = [tg.zeros(2) for _ in range(3)]
+    assert watch() is None
+    assert found[0].tolist() == [2.0, 2.0]
+    assert all(found[0] is not other for other in others)

@@ -418,3 +418,19 @@ def test_dropout_draws_a_word_an_element():
     y = tg._core.dropout(tg.ones(1001), 0.25, generator=seeded(9))
     keep = [w < round(0.75 * 2**32) for w in words_of(9, 0, 1001)]
     np.testing.assert_allclose(y.numpy(), np.array(keep) / 0.75, rtol=1e-7)
+
+
+@pytest.mark.parametrize("bounds", [(-3e38, 3e38), (0.0, float("inf")), (1e39, 2e39)])
+def test_uniform_refuses_what_the_type_cannot_hold(bounds):
+    with pytest.raises(RuntimeError, match="uniform_: expected bounds"):
+        tg.empty(3).uniform_(*bounds)
+    if bounds[1] < float("inf"):
+        assert tg.empty(3, dtype=tg.float64).uniform_(*bounds).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "weights", [[1e308, 1e308, 0.0], [5e-324, 0.0], [0.0, 5e-324, 1e-323, 0.0]]
+)
+def test_multinomial_of_extreme_weights(weights):
+    drawn = tg.multinomial(tg.tensor(weights, dtype=tg.float64), 1000, replacement=True)
+    assert set(drawn.tolist()) == {i for i, weight in enumerate(weights) if weight}

@@ -275,3 +275,17 @@ def test_data_is_another_view():
 def test_no_tensor_without_a_value(make):
     with pytest.raises(TypeError, match="Tensor|Parameter"):
         make()
+
+
+def test_a_list_that_yields_more_than_its_length():
+    class Longer(list):
+        def __iter__(self):
+            return iter([1.0] * 1000)
+
+    assert tg.tensor(Longer([1.0, 2.0])).shape == tg.tensor(np.array(Longer([1.0, 2.0]))).shape
+
+
+def test_power_takes_no_modulus():
+    for arguments in [(2, 3, tg.ones(1)), (tg.ones(1), 2, 5), (2, tg.ones(1), 5)]:
+        with pytest.raises(TypeError):
+            pow(*arguments)

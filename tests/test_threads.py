@@ -33,6 +33,13 @@ def with_gradients(function, *leaves):
     return [t.detach().numpy().tobytes() for t in (out, *[leaf.grad for leaf in leaves])]
 
 
+def adam_step():
+    p = matrix(300_000).requires_grad_()
+    p.grad = matrix(300_000, seed=1)
+    tg.optim.Adam([p]).step()
+    return [p.detach().numpy().tobytes()]
+
+
 def drawn(draw):
     return lambda: [draw(tg.Generator().manual_seed(3)).numpy().tobytes()]
 
@@ -72,6 +79,23 @@ WORK = {
         lambda x: x.log_softmax(1), matrix(20001, 10)
     ),
     "index": lambda: with_gradients(lambda x: x[tg.arange(3000) % 700], matrix(700, 600)),
+    "argmax": lambda: [matrix(1500, 1000).argmax(1).numpy().tobytes()],
+    "cumsum": lambda: with_gradients(lambda x: x.cumsum(1), matrix(1500, 700)),
+    "convolution": lambda: with_gradients(
+        lambda x, w, b: F.conv2d(x, w, b, padding=1, groups=2),
+        matrix(16, 8, 30, 31),
+        matrix(12, 4, 3, 3, seed=1),
+        matrix(12, seed=2),
+    ),
+    "max pooling": lambda: with_gradients(lambda x: F.max_pool2d(x, 3, 2), matrix(32, 16, 45, 47)),
+    "average pooling": lambda: with_gradients(
+        lambda x: F.avg_pool2d(x, 3, 2), matrix(32, 16, 45, 47)
+    ),
+    "Adam": adam_step,
+    "dropout": drawn(lambda g: tg._core.dropout(matrix(1000, 1000), 0.3, g)),
+    "bernoulli": drawn(lambda g: tg.empty(1 << 20).bernoulli_(0.3, generator=g)),
+    "integers": drawn(lambda g: tg.randint(0, 1000, (1 << 20,), generator=g)),
+    "exponential": drawn(lambda g: tg.empty(1 << 20).exponential_(2.0, generator=g)),
     "uniform": drawn(lambda g: tg.rand(1 << 20, generator=g)),
     "normal": drawn(lambda g: tg.randn((1 << 20) + 3, generator=g)),
     "permutation": drawn(lambda g: tg.randperm(100_000, generator=g)),

@@ -114,7 +114,7 @@ cdef int kind_of_numbers(object data, const int64_t *shape, int depth, int ndim)
     """The type that nested lists of Python's own numbers ask for: TG_BOOL, TG_I64 or TG_F64 (TG_BOOL if there are none);
     TG_DTYPES if they are uneven or hold anything else."""
     cdef int kind = TG_BOOL, k
-    if not isinstance(data, (list, tuple)) or len(data) != shape[depth]:
+    if type(data) is not list and type(data) is not tuple or len(data) != shape[depth]:
         return TG_DTYPES
     for x in data:
         if depth + 1 < ndim:
@@ -131,7 +131,7 @@ cdef int kind_of_numbers(object data, const int64_t *shape, int depth, int ndim)
 cdef char *write_numbers(object data, char *to, int t) except NULL:
     """Writes nested lists of numbers in order; returns where it ended."""
     for x in data:
-        if isinstance(x, (list, tuple)):
+        if type(x) is list or type(x) is tuple:
             to = write_numbers(x, to, t)
             continue
         if t == TG_F32:
@@ -441,7 +441,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
     """
     cdef Tensor weights = require_tensor(input, "multinomial", "the input")
     need_float("multinomial", weights.v)
-    if weights.dim() not in (1, 2) or weights.shape[-1] == 0:
+    if weights.dim() not in (1, 2) or weights.size(-1) == 0:
         raise RuntimeError(f"multinomial: expected weights of shape (n,) or (m, n), n > 0, not {weights.shape}")
     if num_samples <= 0:
         raise RuntimeError(f"multinomial: cannot sample n_sample <= 0 samples, but num_samples is {num_samples}")
@@ -455,10 +455,13 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
     if not replacement:
         e = empty_like_(p).exponential_(generator=generator)
         return (p / e).topk(num_samples)[1]
-    rows = p.reshape(-1, p.shape[-1]).cumsum(-1)
-    u = rand((rows.shape[0], num_samples), generator=generator, dtype=float64) * rows[:, -1:]
-    drawn = [np_searchsorted(row.numpy(), x.numpy(), side="right") for row, x in zip(rows, u)]
-    return tensor(np_asarray(drawn), dtype=int64).reshape(*p.shape[:-1], num_samples)
+    rows = (p / p.amax(-1, True)).reshape(-1, p.size(-1))  # so that no sum overflows, and none is a denormal
+    sums = rows.cumsum(-1)
+    u = rand((rows.size(0), num_samples), generator=generator, dtype=float64) * sums[:, -1:]
+    drawn = [np_searchsorted(row.numpy(), x.numpy(), side="right") for row, x in zip(sums, u)]
+    # A product may round up to the whole sum, behind the last category that can be drawn.
+    last = [[row.nonzero()[-1].item()] for row in rows]
+    return tensor(np_asarray(drawn).clip(max=np_asarray(last)), dtype=int64).reshape(*p.shape[:-1], num_samples)
 
 def manual_seed(seed):
     """Starts the default generator's stream of this seed; returns the generator."""
@@ -626,8 +629,14 @@ def linear(input, weight, bias=None, activation=None):
     """x Wᵀ + b: input (*, in), weight (out, in), bias (out) -> (*, out); with "relu", "gelu" or "gelu_tanh" of it."""
     cdef Tensor x = require_tensor(input, "linear", "the input"), w = require_tensor(weight, "linear", "the weight")
     cdef const Activation *f = NULL
-    if activation is not None:
-        f = &RELU if activation == "relu" else &GELU if activation == "gelu" else &GELU_TANH
+    if activation == "relu":
+        f = &RELU
+    elif activation == "gelu":
+        f = &GELU
+    elif activation == "gelu_tanh":
+        f = &GELU_TANH
+    elif activation is not None:
+        raise ValueError(f"linear: the activation must be None, 'relu', 'gelu' or 'gelu_tanh', not {activation!r}")
     return wrap(op_linear(x.v, w.v, maybe(bias, "linear", "the bias"), f))
 
 def dropout(input, double p=0.5, generator=None):

@@ -47,6 +47,8 @@ cdef inline Tensor new_tensor(val v):
 cdef void tensor_dealloc(PyObject *o) noexcept:
     global spare, spares
     cdef val v = (<Tensor>o).v
+    if v is not NULL:
+        v.wrapper = NULL  # first: what follows may call Python, and that must not find this Tensor again
     if PyObject_GC_IsTracked(o):
         PyObject_GC_UnTrack(o)
     if field(o, weakrefs_offset)[0] is not NULL:
@@ -54,9 +56,7 @@ cdef void tensor_dealloc(PyObject *o) noexcept:
     if field(o, dict_offset)[0] is not NULL:
         Py_XDECREF(field(o, dict_offset)[0])
         field(o, dict_offset)[0] = NULL
-    if v is not NULL:
-        v.wrapper = NULL
-        tg_release(v)
+    tg_release(v)
     if Py_TYPE(o) is TENSOR and spares < MOST_SPARE:
         (<Tensor>o).v = <val>spare
         spare = o

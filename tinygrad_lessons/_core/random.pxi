@@ -37,6 +37,9 @@ cdef class Generator:
 
     def set_state(self, state):
         """Goes to where get_state() was taken; returns the generator."""
+        if not isinstance(state, Tensor) or state.dtype is not DTYPES[TG_U8] or state.shape != (16,):
+            what = f"{state.dtype} of shape {tuple(state.shape)}" if isinstance(state, Tensor) else type(state).__name__
+            raise RuntimeError(f"set_state: expected what get_state() gave, 16 elements of uint8, but got {what}")
         number = int.from_bytes(bytes(state.tolist()), "little")
         self.key = number & ((1 << 64) - 1)
         self.offset = number >> 64
@@ -98,6 +101,10 @@ cdef val drawn_in_place(val x, tg_kernel *fn, double a, double b, object generat
 cdef val op_uniform_(val x, double lo, double hi, object generator) except NULL:
     if not lo <= hi:
         raise RuntimeError(f"uniform_: expected from <= to, but got from={lo} and to={hi}")
+    cdef double most = FLT_MAX if x.meta.dtype == TG_F32 else DBL_MAX
+    if not (-most <= lo and hi <= most and hi - lo <= most):
+        raise RuntimeError(f"uniform_: expected bounds, and a distance between them, that {type_name(x.meta.dtype)} can hold, "
+                           f"but got from={lo} and to={hi}")
     return drawn_in_place(x, tg_k.uniform, lo, hi, generator, "uniform_")
 
 cdef val op_normal_(val x, double mean, double std, object generator) except NULL:

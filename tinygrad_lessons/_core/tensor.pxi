@@ -41,7 +41,7 @@ cdef inline int operands(object a, object b, str op, val *x, val *y) except -1:
         if is_number(b):
             y[0] = number(b, x[0].meta.dtype, op)
             return 1
-    elif is_number(a):
+    elif is_number(a) and isinstance(b, Tensor):
         y[0] = (<Tensor>b).v
         x[0] = number(a, y[0].meta.dtype, op)
         return 1
@@ -696,7 +696,7 @@ cdef class Tensor(RowMethods):
 
     def __pow__(a, b, modulo):
         cdef val x, y
-        if not operands(a, b, "pow", &x, &y):
+        if modulo is not None or not operands(a, b, "pow", &x, &y):
             return NotImplemented
         return wrap(power(x, y, b))
 

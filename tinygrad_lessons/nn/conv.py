@@ -11,7 +11,11 @@ from .module import Module
 
 def _per_dimension(value, dims: int) -> tuple:
     """One number for every dimension, or those given."""
-    return tuple(value) if isinstance(value, tuple | list) else (value,) * dims
+    if not isinstance(value, tuple | list):
+        return (value,) * dims
+    if len(value) != dims:
+        raise ValueError(f"expected one number or {dims}, but got {value}")
+    return tuple(value)
 
 
 class _Conv(Module):

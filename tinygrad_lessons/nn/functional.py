@@ -308,11 +308,10 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     """
     if input.ndim == 0:
         raise RuntimeError("glu does not support 0-dimensional tensors")
-    size = input.shape[dim]
+    size = input.size(dim)
     if size % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {size}")
-    a, b = input.chunk(2, dim) if size else (input, input)
-    return a * b.sigmoid()
+    return input.narrow(dim, 0, size // 2) * input.narrow(dim, size // 2, size // 2).sigmoid()
 
 
 def logsigmoid(input: Tensor) -> Tensor:
