@@ -180,3 +180,11 @@ def test_layers(assert_parity, rng, name):
     assert repr(ours) == repr(theirs)
     shape = (2, 3, 7, 6)[: 3 if "1d" in name else 4]
     assert_parity(ours, theirs, rng.permutation(int(np.prod(shape))).reshape(shape) / 7)
+
+
+def test_writing_to_the_indices_leaves_the_gradient_alone():
+    x = tg.arange(16.0).reshape(1, 1, 4, 4).requires_grad_()
+    out, indices = F.max_pool2d(x, 2, return_indices=True)
+    indices.numpy()[...] = 10**12
+    out.sum().backward()
+    assert x.grad.flatten().nonzero().flatten().tolist() == [5, 7, 13, 15]

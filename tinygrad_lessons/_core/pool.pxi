@@ -179,7 +179,10 @@ cdef object max_pooled(const int64_t *args, Tensor x, bint return_indices):
         shape[nd - 2] = s.h.out
     cdef val places = make_empty(TG_I64 if indices else TG_U8, nd, shape)
     cdef val out = pool_node(&MAX_POOL, args, x.v, places, pooled(tg_k.max_pool, args, x.v, places, False))
-    return wrap_pair(out, places) if return_indices else wrap(out)
+    if not return_indices:
+        return wrap(out)
+    # A copy: backward trusts the places that it saved, and a write through NumPy leaves no trace.
+    return wrap_pair(out, places if out.node is NULL else dense_copy(places, TG_I64))
 
 def max_pool(input, int dims, kernel_size, stride, padding, dilation, bint ceil_mode, bint return_indices):
     """Maxima of windows over the last 1 or 2 dimensions, if asked with their indices in the plane."""
