@@ -233,3 +233,12 @@ def test_starting_values_spread_as_torchs():
         values = parameter.detach().numpy()
         assert np.abs(values).max() <= bound and np.abs(values).max() > 0.9 * bound
         np.testing.assert_allclose(values.std(), bound / np.sqrt(3), rtol=0.15)
+
+
+def test_gradients_that_sum_many_equal_terms():
+    """Where one chain of float32 additions would be off by a thousandth."""
+    terms = 1 << 20
+    w, b = tg.ones(1, 1, 1, requires_grad=True), tg.ones(1, requires_grad=True)
+    (F.conv1d(tg.ones(1, 1, terms), w, b) * 0.1).sum().backward()
+    assert w.grad.item() == pytest.approx(0.1 * terms, rel=1e-5)
+    assert b.grad.item() == pytest.approx(0.1 * terms, rel=1e-5)

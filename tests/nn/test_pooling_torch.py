@@ -188,3 +188,9 @@ def test_writing_to_the_indices_leaves_the_gradient_alone():
     indices.numpy()[...] = 10**12
     out.sum().backward()
     assert x.grad.flatten().nonzero().flatten().tolist() == [5, 7, 13, 15]
+
+
+def test_global_average_of_many_equal_elements():
+    average = F.adaptive_avg_pool2d(tg.full((1, 1024, 1024), 0.1), 1)
+    assert average.shape == (1, 1, 1)
+    assert average.item() == pytest.approx(0.1, rel=1e-6)
