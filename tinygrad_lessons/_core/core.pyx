@@ -5,7 +5,7 @@
 cimport cython
 cimport numpy as cnp
 from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, Py_NE, PyObject, PyObject_GenericSetAttr, PyTypeObject, \
-    destructor, newfunc, traverseproc, visitproc
+    newfunc, traverseproc, visitproc
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.float cimport DBL_MAX, FLT_MAX
 from libc.math cimport INFINITY, M_PI, log1p

@@ -338,13 +338,13 @@ def rand(*size, generator=None, dtype=None, device=None, requires_grad=False):
     """Uniform draws from [0, 1)."""
     cdef Tensor t = filled(size, "rand", dtype, device, False, 0, 0, False)
     op_uniform_(t.v, 0, 1, generator)
-    return t.requires_grad_() if requires_grad else t
+    return made(t.v, requires_grad)
 
 def randn(*size, generator=None, dtype=None, device=None, requires_grad=False):
     """Draws from the standard normal distribution."""
     cdef Tensor t = filled(size, "randn", dtype, device, False, 0, 0, False)
     op_normal_(t.v, 0, 1, generator)
-    return t.requires_grad_() if requires_grad else t
+    return made(t.v, requires_grad)
 
 def rand_like(input, *, generator=None, dtype=None, device=None, requires_grad=False):
     """rand in the shape and type of input."""
@@ -411,7 +411,7 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, device=None,
         if isinstance(mean, Tensor) or isinstance(std, Tensor):
             raise TypeError("normal: size goes with numbers for mean and std; tensors of them have a shape of their own")
         t = empty(size, dtype=dtype, device=device).normal_(mean, std, generator=generator)
-        return t.requires_grad_() if requires_grad else t
+        return made((<Tensor>t).v, requires_grad)
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         raise TypeError("normal: mean and std are numbers, so a size is needed")
     mean, std = broadcast_tensors(as_tensor(mean), as_tensor(std))

@@ -73,7 +73,12 @@ class MaxPool2d(_MaxPool):
         )
 
 
-class AvgPool1d(Module):
+class _AvgPool(Module):
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool1d(_AvgPool):
     """avg_pool1d: the averages of windows over the last dimension of (N, C, L) or (C, L).
 
     >>> import tinygrad_lessons as tg
@@ -109,11 +114,8 @@ class AvgPool1d(Module):
             self.count_include_pad,
         )
 
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
-
-class AvgPool2d(Module):
+class AvgPool2d(_AvgPool):
     """avg_pool2d: the averages of windows over the last two dimensions.
 
     >>> import tinygrad_lessons as tg
@@ -149,9 +151,6 @@ class AvgPool2d(Module):
             self.count_include_pad,
             self.divisor_override,
         )
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
 class _AdaptivePool(Module):
