@@ -34,14 +34,13 @@ static int64_t bin_bytes(int bin)
 
 void *tg_alloc(int64_t bytes, int32_t *bin)
 {
-    if (bytes < 0 || bytes > (int64_t)1 << 48)
+    if ((uint64_t)bytes > (uint64_t)1 << 48)
         return NULL;
     const int b = bin_of(bytes);
     const int64_t size = bin_bytes(b);
-    void *p = kept[b];
+    block *p = kept[b];
     if (p) {
-        kept[b] = kept[b]->next;
-        tg_memory.kept -= size;
+        kept[b] = p->next;
     } else {
         p = aligned_alloc(64, (size_t)size);
         if (!p) {
@@ -53,12 +52,11 @@ void *tg_alloc(int64_t bytes, int32_t *bin)
                 return NULL;
             }
         }
-        const int64_t reserved = tg_memory.in_use + tg_memory.kept + size;
-        if (reserved > tg_memory.reserved_peak)
-            tg_memory.reserved_peak = reserved;
+        tg_memory.reserved += size;
+        if (tg_memory.reserved > tg_memory.reserved_peak)
+            tg_memory.reserved_peak = tg_memory.reserved;
     }
     *bin = b;
-    tg_memory.blocks++;
     tg_memory.served++;
     tg_memory.in_use += size;
     if (tg_memory.in_use > tg_memory.peak)
@@ -70,15 +68,15 @@ void tg_free(void *p, int32_t bin)
 {
     const int64_t size = bin_bytes(bin);
     tg_memory.in_use -= size;
-    tg_memory.blocks--;
-    if (tg_memory.kept + size > KEEP_BYTES) {
+    tg_memory.freed++;
+    if (tg_memory.reserved - tg_memory.in_use > KEEP_BYTES) {
+        tg_memory.reserved -= size;
         free(p);
         return;
     }
     block *b = p;
     b->next = kept[bin];
     kept[bin] = b;
-    tg_memory.kept += size;
 }
 
 void tg_trim(void)
@@ -89,5 +87,5 @@ void tg_trim(void)
             kept[b] = p->next;
             free(p);
         }
-    tg_memory.kept = 0;
+    tg_memory.reserved = tg_memory.in_use;
 }

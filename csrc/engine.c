@@ -12,18 +12,18 @@ void (*tg_py_release)(void *object);
 
 /* ---- storage: header and data lie in one block ---- */
 
-#define HEADER 64
-_Static_assert(sizeof(tg_storage) <= HEADER, "the data behind a storage's header must stay aligned");
+_Static_assert(sizeof(tg_storage) <= TG_HEADER, "the data behind a storage's header must stay aligned");
 
 tg_storage *tg_storage_new(int64_t bytes)
 {
     int32_t bin;
-    if (bytes < 0 || bytes > INT64_MAX - HEADER)
+    if (bytes < 0 || bytes > INT64_MAX - TG_HEADER)
         return NULL;
-    tg_storage *s = tg_alloc(HEADER + bytes, &bin);
+    tg_storage *s = tg_alloc(TG_HEADER + bytes, &bin);
     if (!s)
         return NULL;
-    *s = (tg_storage){.refs = 1, .data = (char *)s + HEADER, .bytes = bytes, .bin = bin};
+    memset((char *)s + ((TG_HEADER + bytes - 1) & -64), 0, 64); /* what was there might be denormal, and slow kernels down */
+    *s = (tg_storage){.refs = 1, .data = (char *)s + TG_HEADER, .bytes = bytes, .bin = bin};
     return s;
 }
 
@@ -155,8 +155,15 @@ tg_meta *tg_meta_get(tg_dtype dtype, int ndim, const int64_t *shape, const int64
     int64_t numel = 1;
     for (int d = 0; d < ndim; d++)
         numel *= shape[d];
+    const int flags = layout_flags(ndim, shape, stride, numel), size = tg_size[dtype];
+    const int64_t blocks = (numel + TG_BLOCK - 1) / TG_BLOCK * TG_BLOCK;
     *m = (tg_meta){.refs = 1, .dtype = (uint8_t)dtype, .ndim = (uint8_t)ndim, .numel = numel, .hash = h,
-                   .flags = (uint8_t)layout_flags(ndim, shape, stride, numel), .stride = m->shape + ndim};
+                   .flags = (uint8_t)flags, .stride = m->shape + ndim};
+    if (flags & TG_DENSE) {
+        m->bytes = numel * size;
+        if (numel && numel <= TG_MOST_IN_BLOCKS && blocks * size <= (m->bytes + 63) / 64 * 64)
+            m->flags |= TG_BLOCKS;
+    }
     memcpy(m->shape, shape, bytes);
     memcpy(m->stride, stride, bytes);
     m->next = table[h & (table_size - 1)];
@@ -204,7 +211,7 @@ tg_value *tg_value_new(tg_storage *storage, char *data, tg_meta *meta)
 
 tg_value *tg_value_alloc(tg_meta *meta)
 {
-    tg_storage *s = meta ? tg_storage_new(meta->numel * tg_size[meta->dtype]) : NULL;
+    tg_storage *s = meta ? tg_storage_new(meta->bytes) : NULL;
     return tg_value_new(s, s ? s->data : NULL, meta);
 }
 
@@ -247,20 +254,20 @@ tg_node *tg_node_new(const tg_rule *rule, int n_out, int n_in, int n_saved, int 
     tg_node *n = tg_alloc((int64_t)bytes, &bin);
     if (!n)
         return NULL;
-    tg_output *const output = (tg_output *)(n + 1);
-    tg_edge *const edge = (tg_edge *)((char *)output + outputs);
-    tg_saved *const snapshot = (tg_saved *)((char *)edge + edges);
-    *n = (tg_node){.refs = 1, .n_out = n_out, .n_in = n_in, .n_saved = n_saved, .n_args = n_args, .bin = bin,
-                   .seq = ++created, .rule = rule, .output = output, .edge = edge, .saved = snapshot,
-                   .args = (int64_t *)((char *)snapshot + saved)};
-    for (int k = 0; k < n_out; k++)
-        output[k] = (tg_output){0};
-    for (int k = 0; k < n_in; k++)
-        edge[k] = (tg_edge){0};
-    for (int k = 0; k < n_saved; k++)
-        snapshot[k] = (tg_saved){0};
-    if (n_args)
-        memset(n->args, 0, args);
+    for (size_t line = 0; line < bytes; line += 64) /* blocks are whole lines, and a call of memset costs more */
+        memset((char *)n + line, 0, 64);
+    n->refs = 1;
+    n->n_out = n_out;
+    n->n_in = n_in;
+    n->n_saved = n_saved;
+    n->n_args = n_args;
+    n->bin = bin;
+    n->seq = ++created;
+    n->rule = rule;
+    n->output = (tg_output *)(n + 1);
+    n->edge = (tg_edge *)((char *)n->output + outputs);
+    n->saved = (tg_saved *)((char *)n->edge + edges);
+    n->args = (int64_t *)((char *)n->saved + saved);
     return n;
 }
 

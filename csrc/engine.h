@@ -28,6 +28,10 @@ struct tg_storage {
     int32_t bin;
 };
 
+/* The data of a storage that owns its memory follows its header, in lines of 64 bytes; what the last line has to spare
+   is zero at first. */
+#define TG_HEADER 64
+
 tg_storage *tg_storage_new(int64_t bytes);  /* contents undefined; NULL when memory is short */
 tg_storage *tg_storage_borrow(void *data, int64_t bytes, void (*release)(void *), void *owner);
 void tg_storage_free(tg_storage *s);
@@ -37,11 +41,13 @@ void tg_storage_free(tg_storage *s);
 #define TG_CONTIGUOUS 1
 #define TG_OVERLAPS 2  /* two indices may reach one element, as after expand */
 #define TG_DENSE 4     /* the elements fill one stretch of memory, in whatever order */
+#define TG_BLOCKS 8    /* dense, few, and a storage made for them has room for whole blocks: see tg_fills_blocks() */
 
 struct tg_meta {
     int32_t refs;
     uint8_t dtype, ndim, flags;
     int64_t numel;
+    int64_t bytes;    /* of a dense layout */
     uint64_t hash;
     tg_meta *next;
     void *py_shape;   /* the shape as Python shows it, made when first asked for; NULL before */
@@ -102,6 +108,16 @@ static inline void tg_meta_release(tg_meta *m) { if (m) m->refs--; }
 static inline tg_value *tg_retain(tg_value *v) { v->refs++; return v; }
 static inline void tg_release(tg_value *v) { if (v && --v->refs == 0) tg_value_free(v); }
 
+/* v lies at the start of memory that its storage owns: there, whole lines of 64 bytes can be read. */
+static inline int tg_leads(const tg_value *v) { return v->data == (const char *)v->storage + TG_HEADER; }
+
+/* v is all there is in memory of its storage's own, and not much: element-wise kernels may write whole blocks of
+   TG_BLOCK elements, past v's end, and read them from other values of its layout that lead. */
+static inline int tg_fills_blocks(const tg_value *v)
+{
+    return v->meta->flags & TG_BLOCKS && tg_leads(v) && v->storage->bytes == v->meta->bytes;
+}
+
 /* ---- node ---- */
 
 typedef struct {
@@ -160,8 +176,8 @@ void tg_free(void *block, int32_t bin);
 void tg_trim(void);                           /* gives what is kept for reuse back to the system */
 typedef struct {
     int64_t in_use, peak;              /* bytes of blocks handed out, and the most there were at once */
-    int64_t kept, reserved_peak;       /* bytes kept for reuse; the most that were in use and kept together */
-    int64_t blocks, served;            /* blocks handed out now, and ever */
+    int64_t reserved, reserved_peak;   /* bytes in use or kept for reuse, and the most there were */
+    int64_t served, freed;             /* blocks handed out, and given back */
     int64_t retries, failures;         /* how often the system had no memory: before kept blocks went back, and after */
 } tg_memory_t;
 extern tg_memory_t tg_memory;

@@ -12,6 +12,8 @@
 typedef enum { TG_BOOL, TG_U8, TG_I32, TG_I64, TG_F32, TG_F64, TG_DTYPES } tg_dtype;
 
 #define TG_MAX_DIMS 16
+#define TG_BLOCK 16              /* elements that an element-wise kernel works on at a time */
+#define TG_MOST_IN_BLOCKS 16384  /* fewer than are worth a second thread */
 #define TG_MAX_OPERANDS 6
 
 typedef struct tg_call tg_call;
@@ -21,7 +23,8 @@ typedef void (*tg_kernel)(const tg_call *);
 
    element-wise   n[0] elements; p[0] output, p[1..] inputs. ndim = 0: all operands are contiguous.
                   Otherwise dims holds ndim sizes, then ndim strides for each operand; a stride of 0 repeats.
-                  An output may be one of the inputs, element for element.
+                  An output may be one of the inputs, element for element. flags: whether the operands are contiguous,
+                  at most TG_MOST_IN_BLOCKS, and have room for whole blocks of TG_BLOCK elements.
    axis           n = {outer, len, inner}: contiguous operands seen as [outer][len][inner], worked along len.
    rows           n[0] rows of n[1] elements, at the offsets (int64, in elements) that p[2] lists.
    gemm           n = {M, N, K}; dims: see gemm.c.

@@ -404,6 +404,22 @@ def test_refused_by_pytorch_too(program):
         program(torch)
 
 
+@pytest.mark.kernel
+@pytest.mark.parametrize("dtype", [tg.bool, tg.uint8, tg.int32, tg.int64, tg.float32, tg.float64])
+def test_a_write_stays_within_its_view(dtype):
+    """Kernels work on whole blocks where memory has room for them: a neighbour is not room."""
+    for n in range(1, 70):
+        base = tg.ones(n + 20, dtype=dtype)
+        shared = np.ones(n + 20, dtype=base.numpy().dtype)
+        ours, numpys = base[:n], tg.from_numpy(shared)[:n]
+        for view in (ours, numpys):
+            view.mul_(tg.zeros(n, dtype=dtype))
+        for values in (base.numpy(), shared):
+            assert not values[:n].any()
+            assert values[n:].all()
+        assert tg.equal(ours + base[20:], base[20:])  # reads beyond a view count for nothing
+
+
 def test_split_parts_can_be_written():
     """PyTorch refuses this."""
     x = tg.ones(4, requires_grad=True)

@@ -145,10 +145,35 @@ static void threads(void)
     array_free(a), array_free(b);
 }
 
+/* Operands with room for whole blocks: the bits that the kernel gives without the room, and not a byte beyond. */
+static void check_in_blocks(tg_kernel fn, int nin, const tg_dtype *type)
+{
+    const int64_t n = 1 + random_size(600), room = (n + TG_BLOCK - 1) / TG_BLOCK * TG_BLOCK;
+    if (!fn) return;
+    array wide[INPUTS + 1], exact[INPUTS + 1];
+    tg_call c = {.fn = fn, .n = {n}, .s = {-0.5, 0.5}}, tight = c;
+    for (int k = 0; k <= nin; k++) {
+        wide[k] = array_random(type[k], room, 0);
+        exact[k] = array_new(type[k], n);
+        for (int64_t i = 0; k && type[0] < TG_F32 && i < n; i++) set(wide[k], i, (double)(1 + random_below(9)));
+        memcpy(exact[k].p, wide[k].p, (size_t)(n * element_size[type[k]]));
+        c.p[k] = wide[k].p;
+        tight.p[k] = exact[k].p;
+    }
+    if (type[0] < TG_F32) c.i[0] = tight.i[0] = 0, c.i[1] = tight.i[1] = 1;
+    c.flags = 1;
+    fn(&c);
+    fn(&tight);
+    CHECK(same_bits(exact[0], wide[0]), "%s, %s to %s: %lld elements in whole blocks", family, type_name[type[1]],
+          type_name[type[0]], (long long)n);
+    for (int k = 0; k <= nin; k++) array_free(wide[k]), array_free(exact[k]);
+}
+
 static void check_all(tg_kernel fn, int nin, const tg_dtype *type)
 {
     check(fn, nin, type);
     check_block(fn, nin, type);
+    check_in_blocks(fn, nin, type);
 }
 
 static void run(void)

@@ -8,7 +8,7 @@ cdef extern from "engine.h" nogil:
     enum: TG_MAX_DIMS, TG_MAX_OPERANDS
     ctypedef int tg_dtype
     enum: TG_BOOL, TG_U8, TG_I32, TG_I64, TG_F32, TG_F64, TG_DTYPES
-    enum: TG_CONTIGUOUS, TG_OVERLAPS, TG_DENSE
+    enum: TG_CONTIGUOUS, TG_OVERLAPS, TG_DENSE, TG_BLOCKS
     enum: TG_WEAK, TG_RETAIN_GRAD, TG_UNVERSIONED, TG_POOLED, TG_NO_GRAD_VIEW
     enum: TG_FROM_OUTPUT, TG_FROM_NOWHERE, TG_FREED
 
@@ -21,7 +21,7 @@ cdef extern from "engine.h" nogil:
 
     ctypedef struct tg_meta:
         uint8_t dtype, ndim, flags
-        int64_t numel
+        int64_t numel, bytes
         void *py_shape
         int64_t *stride
         int64_t *shape
@@ -72,7 +72,7 @@ cdef extern from "engine.h" nogil:
         int64_t *args
 
     ctypedef struct tg_memory_t:
-        int64_t in_use, peak, kept, reserved_peak, blocks, served, retries, failures
+        int64_t in_use, peak, reserved, reserved_peak, served, freed, retries, failures
 
     const int8_t tg_size[]
     const char *tg_dtype_name[]
@@ -97,6 +97,8 @@ cdef extern from "engine.h" nogil:
     void tg_meta_release(tg_meta *)
     tg_value *tg_retain(tg_value *)
     void tg_release(tg_value *)
+    bint tg_leads(const tg_value *)
+    bint tg_fills_blocks(const tg_value *)
     tg_node *tg_node_retain(tg_node *)
     void tg_node_release(tg_node *)
     void *tg_alloc(int64_t bytes, int32_t *bin)

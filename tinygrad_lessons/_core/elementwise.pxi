@@ -161,13 +161,13 @@ cdef inline tg_meta *layout_in(tg_meta *m, int t) except NULL:
     return m
 
 cdef val binary(str name, int op, const tg_rule *rule, int how, val a, val b, val dst) except NULL:
-    cdef int t = promote(a, b)
-    if how & FLOAT_ONLY and not is_float(t):
-        t = default_float
-    if a.meta.dtype != t:
-        a = op_to(a, t)
-    if b.meta.dtype != t:
-        b = op_to(b, t)
+    cdef int t = a.meta.dtype
+    cdef bint alike = a.meta is b.meta and dst is NULL and is_float(t) and not how & TO_BOOL
+    if not alike:
+        t = promote(a, b)
+        if how & FLOAT_ONLY and not is_float(t):
+            t = default_float
+        a, b = op_to(a, t), op_to(b, t)
     cdef tg_call c
     c.fn = tg_k.binary[op][t]
     if c.fn is NULL:
@@ -176,7 +176,9 @@ cdef val binary(str name, int op, const tg_rule *rule, int how, val a, val b, va
         refuse_zero(name, b)
     cdef int out_type = TG_BOOL if how & TO_BOOL else t
     cdef val out = NULL
-    if dst is NULL:
+    if alike and a.meta.flags & TG_DENSE:
+        out = alloc(tg_meta_retain(a.meta))
+    elif dst is NULL:
         out = alloc(broadcast(name, a, b, out_type))
     else:
         if not (same_shape(dst.meta, a.meta) and (b.meta.ndim == 0 or same_shape(dst.meta, b.meta))):

@@ -957,11 +957,11 @@ def memory_stats():
     return {
         "allocated_bytes.all.current": tg_memory.in_use,
         "allocated_bytes.all.peak": tg_memory.peak,
-        "reserved_bytes.all.current": tg_memory.in_use + tg_memory.kept,
+        "reserved_bytes.all.current": tg_memory.reserved,
         "reserved_bytes.all.peak": tg_memory.reserved_peak,
-        "allocation.all.current": tg_memory.blocks,
+        "allocation.all.current": tg_memory.served - tg_memory.freed,
         "allocation.all.allocated": tg_memory.served,
-        "allocation.all.freed": tg_memory.served - tg_memory.blocks,
+        "allocation.all.freed": tg_memory.freed,
         "num_alloc_retries": tg_memory.retries,
         "num_ooms": tg_memory.failures,
     }
@@ -976,7 +976,7 @@ def reset_peak_memory_stats():
     True
     """
     tg_memory.peak = tg_memory.in_use
-    tg_memory.reserved_peak = tg_memory.in_use + tg_memory.kept
+    tg_memory.reserved_peak = tg_memory.reserved
 
 def empty_cache():
     """Gives the freed blocks that wait for reuse back to the system.

@@ -129,13 +129,19 @@ cdef inline void launch(tg_call *c) noexcept:
 
 cdef inline void launch_worth(tg_call *c, int64_t work) noexcept:
     """launch() for kernels whose work is not the product of their sizes; in elements."""
+    if work < GIL_WORK:
+        launch_small(c)
+        return
     if started is not None:
         note_start(c)
-    if work < GIL_WORK:
+    with nogil:
         c.fn(c)
-    else:
-        with nogil:
-            c.fn(c)
+
+cdef inline void launch_small(tg_call *c) noexcept:
+    """launch() for kernels that are not worth giving up the GIL."""
+    if started is not None:
+        note_start(c)
+    c.fn(c)
 
 cdef inline bint flat(tg_meta *a, tg_meta *b) noexcept:
     """Element i of one lies where element i of the other lies."""
@@ -155,20 +161,33 @@ cdef inline bint one_element(tg_meta *m) noexcept:
         return True
     return False
 
-cdef void elementwise(tg_call *c, val out, int n, val *operand) noexcept:
+cdef inline void elementwise(tg_call *c, val out, int n, val *operand) noexcept:
     """Launches c.fn on out and n operands that broadcast to out's shape."""
-    cdef int64_t line[TG_MAX_OPERANDS + 1]
+    cdef bint blocks = tg_fills_blocks(out)  # the usual case, and what a small op costs: all lie alike in memory of their own
     cdef int k
-    cdef bint flats = out.meta.flags & TG_DENSE, ones = flats
     c.n[0] = out.meta.numel
     c.n[1] = c.n[2] = 0
+    c.p[0] = out.data
+    for k in range(n):
+        c.p[k + 1] = operand[k].data
+        blocks &= operand[k].meta is out.meta and tg_leads(operand[k])
+    if blocks:
+        c.ndim = 0
+        c.flags = 1
+        launch_small(c)
+    else:
+        elementwise_in_general(c, out, n, operand)
+
+cdef void elementwise_in_general(tg_call *c, val out, int n, val *operand) noexcept:
+    cdef int64_t line[TG_MAX_OPERANDS + 1]
+    cdef bint flats = out.meta.flags & TG_DENSE, ones = flats
+    cdef int k
     if c.n[0] == 0:
         return
-    c.p[0] = out.data
+    c.flags = 0
     line[0] = c.n[0]
     line[1] = 1
     for k in range(n):
-        c.p[k + 1] = operand[k].data
         line[k + 2] = 1
         if not flat(out.meta, operand[k].meta):
             flats = False
@@ -178,11 +197,11 @@ cdef void elementwise(tg_call *c, val out, int n, val *operand) noexcept:
         c.ndim = 0 if flats else 1
         c.dims = line
         launch(c)
-        return
-    strided(c, out, n, operand)
+    else:
+        strided(c, out, n, operand)
 
 cdef void strided(tg_call *c, val out, int n, val *operand) noexcept:
-    """The general case of elementwise: any strides, merged into as few dimensions as they allow."""
+    """The general case of elementwise(): any strides, merged into as few dimensions as they allow."""
     cdef int64_t shape[TG_MAX_DIMS]
     cdef int64_t stride[6][TG_MAX_DIMS]
     cdef int64_t dims[7 * TG_MAX_DIMS]
