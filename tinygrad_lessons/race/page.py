@@ -10,36 +10,41 @@ from tinygrad_lessons._figure import new_figure
 from tinygrad_lessons.race.picture import CEILING, COLOURS, FLOOR, draw_contour
 
 
-def page(surface, results, title) -> str:
-    """The text of an HTML file in which the optimizers move over the contour, run by run.
+def page(course, results, title) -> str:
+    """The text of an HTML file in which the race goes on run by run, on the contour of a surface.
 
     Args:
-        surface: the one raced on.
+        course: the one raced on.
         results: from `race`.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
     """
     data = {
-        "domain": surface.domain,
-        "minima": surface.minima,
         "limits": [FLOOR, CEILING],
         "racers": [
             {
                 "name": result.name,
                 "colour": COLOURS[result.name],
                 "rate": f"{result.rate:.2g}",
-                "last": [f"{gap:.2g}" for gap in result.last],
-                "paths": [_rounded(run) for run in result.paths.tolist()],
-                "gaps": [_rounded(run) for run in result.gaps.tolist()],
+                "last": [f"{height:.2g}" for height in result.last],
+                "heights": _rounded(result.heights.tolist()),
+                "paths": None if result.paths is None else _rounded(result.paths.tolist()),
             }
             for result in results
         ],
     }
+    if results[0].paths is not None:
+        png = base64.b64encode(_contour(course.surface)).decode()
+        data["plane"] = {
+            "domain": course.surface.domain,
+            "minima": course.surface.minima,
+            "contour": f"data:image/png;base64,{png}",
+        }
     fields = {
         "{{title}}": escape(title),
-        "{{formula}}": escape(f"{surface.formula}: {surface.source}"),
-        "{{contour}}": base64.b64encode(_contour(surface)).decode(),
+        "{{about}}": escape(course.about),
+        "{{measure}}": escape(course.measure),
         # a "<" could end the script
         "{{data}}": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
     }
