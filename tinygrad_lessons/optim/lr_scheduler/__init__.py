@@ -22,6 +22,10 @@ from .factors import (
 from .plateau import ReduceLROnPlateau
 from .preview import plot, values
 
+_LRScheduler = (
+    LRScheduler  # the name that schedules of one's own from before PyTorch 2.0 derive from
+)
+
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",

@@ -276,14 +276,14 @@ class WarmupStableDecayLR(FactorLR):
         decay_shape: str = "linear",
         last_epoch: int = -1,
     ):
-        steps = {
-            "warmup_steps": warmup_steps,
-            "stable_steps": stable_steps,
-            "decay_steps": decay_steps,
-        }
-        for name, value in steps.items():
-            if not value >= 0:
-                raise ValueError(f"WarmupStableDecayLR: {name} must not be below 0, but is {value}")
+        self.warmup_steps = warmup_steps
+        self.stable_steps = stable_steps
+        self.decay_steps = decay_steps
+        for name in ("warmup_steps", "stable_steps", "decay_steps"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(
+                    f"WarmupStableDecayLR: {name} must not be below 0, but is {getattr(self, name)}"
+                )
         if not 0 <= final_factor <= 1:
             raise ValueError(
                 f"WarmupStableDecayLR: final_factor must be between 0 and 1, but is {final_factor}"
@@ -293,7 +293,6 @@ class WarmupStableDecayLR(FactorLR):
                 f"WarmupStableDecayLR: decay_shape must be one of {', '.join(SHAPES)}, but is "
                 f"{decay_shape!r}"
             )
-        vars(self).update(steps)
         self.final_factor = final_factor
         self.decay_shape = decay_shape
         super().__init__(optimizer, last_epoch)
