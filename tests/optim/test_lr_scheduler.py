@@ -1,6 +1,7 @@
 """Schedules against their formulas; off by one is caught; chains, state, warnings, previews."""
 
 import copy
+import pickle
 import warnings
 
 import numpy as np
@@ -507,10 +508,32 @@ def test_watching_leaves_no_trace():
     assert calls == [1, 1]
 
 
-def test_a_copied_optimizer_and_schedule():
-    schedule = copy.deepcopy(made(tg, FALL))
+def test_a_step_replaced_by_one_that_calls_it():
+    schedule = made(tg, FALL)
+    optimizer = schedule.optimizer
+    inner, calls = optimizer.step, []
+
+    def outer():
+        calls.append(1)
+        inner()
+
+    optimizer.step = outer
+    optimizer.step()
+    optimizer.step()
+    assert calls == [1, 1]
+    assert messages(schedule.step) == []
+
+
+@pytest.mark.parametrize("stepped", [False, True])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+def test_a_copied_optimizer_and_schedule(copied, stepped):
+    original = made(tg, FALL)
+    if stepped:
+        original.optimizer.step()
+    schedule = copied(original)
     assert messages(schedule.step) == []
     assert schedule.optimizer.param_groups[0]["lr"] == schedule.get_last_lr()[0] == 0.5 * 0.97
+    assert original.optimizer.param_groups[0]["lr"] == 0.5
 
 
 def test_get_lr_is_warned_about():

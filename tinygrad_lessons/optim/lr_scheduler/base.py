@@ -231,8 +231,9 @@ def _watch_first_step(optimizer):
     def note(optimizer, args, kwargs):
         optimizer._opt_called = True
         handle.remove()
-        watched, hooks = optimizer._watched_step, (optimizer._pre_hooks, optimizer._post_hooks)
-        if optimizer.step == watched and not any(hooks):
+        replaced = optimizer.step != optimizer._watched_step
+        del optimizer._watched_step
+        if not (replaced or optimizer._pre_hooks or optimizer._post_hooks):
             del optimizer.step  # the way through the hooks: later steps cost what they did
 
     handle = optimizer.register_step_post_hook(note)
