@@ -4,7 +4,7 @@ import argparse
 import sys
 
 import tinygrad_lessons as tg
-from tinygrad_lessons.cli import bench, info, train
+from tinygrad_lessons.cli import bench, info, race, train
 from tinygrad_lessons.datasets import DatasetError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # 128 + SIGINT, as shells report Ctrl-C
@@ -35,6 +35,7 @@ def main(argv=None):
     parser.add_argument("--version", action="version", version=f"tinygrad_lessons {tg.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     train.add_parser(commands)
+    race.add_parser(commands)
     info.add_parser(commands)
     bench.add_parser(commands)
     args = parser.parse_args(argv)

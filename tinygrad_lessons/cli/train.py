@@ -9,6 +9,7 @@ import numpy as np
 
 import tinygrad_lessons as tg
 from tinygrad_lessons import nn, optim
+from tinygrad_lessons._figure import REMEDY, available
 from tinygrad_lessons.datasets import Digits
 from tinygrad_lessons.train import (
     EarlyStopping,
@@ -16,7 +17,6 @@ from tinygrad_lessons.train import (
     accuracy,
     confusion_matrix,
     fit,
-    plots,
     predict,
 )
 from tinygrad_lessons.train.models import MODELS
@@ -104,9 +104,9 @@ def run(args):
     parameters = sum(parameter.numel() for parameter in model.parameters())
     say(f"{args.dataset}: {len(train)} training, {len(val)} validation, {len(test)} test samples")
     say(f"{args.model}: {parameters:,} parameters, trained by {args.optimizer} at {args.lr:g}")
-    drawing = plots.available()
+    drawing = available()
     if not drawing:
-        print(plots.REMEDY, file=sys.stderr)
+        print(REMEDY, file=sys.stderr)
     try:
         fit(
             model,

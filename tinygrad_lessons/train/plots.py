@@ -1,16 +1,10 @@
 """Pictures of a run, as matplotlib figures; matplotlib is imported when one is drawn."""
 
-from importlib.util import find_spec
-
 import numpy as np
 
-REMEDY = "plots need matplotlib, which is not installed: pip install 'tinygrad_lessons[plot]'"
+from tinygrad_lessons._figure import new_figure
+
 TRAIN, VAL, BEST, HIT, MISS = "#4477aa", "#cc3311", "#777777", "Blues", "Reds"
-
-
-def available():
-    """Whether matplotlib is installed."""
-    return find_spec("matplotlib") is not None
 
 
 def curves(history, best_epoch, title):
@@ -24,7 +18,7 @@ def curves(history, best_epoch, title):
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
     """
-    figure = _figure(title, width=10, height=4.2)
+    figure = new_figure(title, width=10, height=4.2)
     epochs = [metrics["epoch"] for metrics in history]
     for axes, name, unit in zip(
         figure.subplots(1, 2), ("loss", "accuracy"), ("cross-entropy", "%"), strict=True
@@ -57,7 +51,7 @@ def confusion(counts, classes, title):
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
     """
-    figure = _figure(title, width=6.4, height=6.4)
+    figure = new_figure(title, width=6.4, height=6.4)
     axes = figure.subplots()
     counts = np.asarray(counts)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -72,15 +66,4 @@ def confusion(counts, classes, title):
     axes.set_xticks(range(len(classes)), classes)
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="predicted class", ylabel="true class")
-    return figure
-
-
-def _figure(title, width, height):
-    """An empty figure that needs no display and touches no global state."""
-    if not available():
-        raise ModuleNotFoundError(REMEDY)
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
-    figure.suptitle(title)
     return figure
