@@ -116,15 +116,14 @@ cdef int visit(Pass *p, tg_node *n, val *captured, tg_edge *targets, int n_targe
         if g is NULL:
             raise MemoryError()
     out = g + n.n_out
-    memset(out, 0, n.n_in * sizeof(val))
-    for k in range(n.n_out):
-        g[k] = n.output[k].grad
-        n.output[k].grad = NULL
+    memset(g, 0, total * sizeof(val))
     try:
         for k in range(n.n_out):
+            o = &n.output[k]
+            g[k] = o.grad
+            o.grad = NULL
             if g[k] is NULL:
                 continue
-            o = &n.output[k]
             if n.py is not NULL:
                 g[k] = hooked(n, k, g[k])
             for t in range(n_targets):
