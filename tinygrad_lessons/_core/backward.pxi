@@ -305,11 +305,15 @@ cdef void py_release(void *object_) noexcept with gil:
     Py_DECREF(held)
 
 cdef class RemovableHandle:
-    """What register_hook returns: remove() takes the hook away again."""
+    """What a `register_…_hook` returns: `remove()`, or leaving `with`, takes the hook off again."""
     cdef object hooks, key
 
+    def __init__(self, hooks, key):
+        self.hooks = hooks
+        self.key = key
+
     def remove(self):
-        """Takes the hook away; a second call does nothing."""
+        """Takes the hook off; does nothing the second time."""
         self.hooks.pop(self.key, None)
 
     def __enter__(self):
@@ -319,11 +323,9 @@ cdef class RemovableHandle:
         self.remove()
 
 cdef RemovableHandle add_hook(tg_node *n, int out, object hook):
-    cdef RemovableHandle handle = RemovableHandle.__new__(RemovableHandle)
-    handle.hooks = extras(n).hooks.setdefault(out, {})
-    handle.key = object()
-    handle.hooks[handle.key] = hook
-    return handle
+    hooks, key = extras(n).hooks.setdefault(out, {}), object()
+    hooks[key] = hook
+    return RemovableHandle(hooks, key)
 
 cdef val hooked(tg_node *n, int k, val g) except NULL:
     """g after the hooks of output k; takes over the reference to g and returns one."""

@@ -6,27 +6,9 @@ A module without hooks never comes here (see `Module.__call__`).
 import itertools
 from collections import OrderedDict
 
-from tinygrad_lessons._core import Function, Tensor
+from tinygrad_lessons._core import Function, RemovableHandle, Tensor
 
 _keys = itertools.count()
-
-
-class RemovableHandle:
-    """What a `register_…_hook` returns: `remove()`, or leaving `with`, takes the hook off again."""
-
-    def __init__(self, hooks, key):
-        self._hooks = hooks
-        self._key = key
-
-    def remove(self):
-        """Take the hook off; does nothing the second time."""
-        self._hooks.pop(self._key, None)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.remove()
 
 
 class Hooks:
