@@ -62,7 +62,7 @@ def served_by_ops():
 
 
 # the words of the stream as they are, for the tests in C
-FOR_TESTS = {"random_bits_u64"}
+
 
 
 @pytest.fixture(scope="module")

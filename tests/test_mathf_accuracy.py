@@ -220,7 +220,7 @@ def test_gelu_far_out(dtype):
     """It falls off as the normal distribution does, down to 0, with no NaN on the way."""
     x = np.array([-5, -9, -12, -40, -1e30, -np.inf, 1e30, np.inf, np.nan, -0.0, 0.0], dtype)
     y = tg.nn.functional.gelu(tg.tensor(x)).numpy()
-    exact = x[:3] * special.ndtr(x[:3].astype(float))
+    exact = [float(v * mpmath.ncdf(v)) for v in map(float, x[:3])]
     np.testing.assert_allclose(y[:3], exact, 8 * np.finfo(dtype).eps)
     np.testing.assert_array_equal(y[3:], [0, 0, 0, dtype(1e30), np.inf, np.nan, 0, 0])
     np.testing.assert_array_equal(np.signbit(y[-2:]), [True, False])
