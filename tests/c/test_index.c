@@ -77,7 +77,7 @@ static int in_order(double a, double b, int descending)
 }
 static void sort(tg_dtype t)
 {
-    const int64_t outer = random_size(4), len = random_size(random_below(20) ? 100 : 20000);
+    const int64_t outer = random_size(4), len = random_size(random_below(20) ? 100 : random_below(5) ? 20000 : 200000);
     const int64_t inner = random_below(2) ? 1 : random_size(len > 100 ? 2 : 9), size = element_size[t];
     const int descending = (int)random_below(2);
     array x = array_random(t, outer * len * inner, random_below(2) ? 10 : 0), y = array_new(t, x.n);
