@@ -15,6 +15,7 @@ typedef enum { TG_BOOL, TG_U8, TG_I32, TG_I64, TG_F32, TG_F64, TG_DTYPES } tg_dt
 #define TG_BLOCK 16              /* elements that an element-wise kernel works on at a time */
 #define TG_MOST_IN_BLOCKS 16384  /* fewer than are worth a second thread */
 #define TG_MAX_OPERANDS 6
+#define TG_SORT_PIECES 16 /* of the work of a sort at most, each with room of its own: see sort.inc */
 
 typedef struct tg_call tg_call;
 typedef void (*tg_kernel)(const tg_call *);

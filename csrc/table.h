@@ -59,7 +59,7 @@ typedef struct {
     tg_kernel offsets, nonzero_count, nonzero;
 
     tg_kernel uniform[2], normal[2], exponential[2], dropout[2], dropped[2];
-    tg_kernel bernoulli, randint, randperm, random_bits_u64;
+    tg_kernel bernoulli, randint, randperm;
 
     tg_kernel optim[TG_OPTIM_COUNT][2];
     tg_kernel limit_fma, limit_read, limit_update;

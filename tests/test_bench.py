@@ -61,10 +61,6 @@ def served_by_ops():
     }
 
 
-# the words of the stream as they are, for the tests in C
-FOR_TESTS = {"random_bits_u64"}
-
-
 @pytest.fixture(scope="module")
 def benches(tmp_path_factory):
     """The names of all benches, and the places of the kernel table whose kernels start when each runs once."""
@@ -82,7 +78,7 @@ def test_every_kernel_has_a_bench(benches):
     assert len(names) == len(there)
     kernels = {name for name, place in zip(names, there, strict=True) if place is not None}
     reached = {names[place] for place in benches.places}
-    assert kernels - reached - served_by_ops() - FOR_TESTS - {"isa"} == set()
+    assert kernels - reached - served_by_ops() - {"isa"} == set()
 
 
 def test_launched_tells_kernels_apart():

@@ -338,6 +338,23 @@ def test_generator(draw):
         draw(generator=1)
 
 
+@pytest.mark.parametrize("dtype", [tg.float32, tg.float64], ids=str)
+@pytest.mark.parametrize("rate", [1e-310, 1e-60, 1e-42, 1e-39, 3e-38, 1e39, 1e42])
+def test_exponential_rates_beyond_the_normal_numbers(dtype, rate):
+    """The quotient by the rate itself, however small or large; the largest number where that overflows."""
+    one = tg.empty(1000, dtype=dtype).exponential_(generator=seeded(3)).numpy()
+    draws = tg.empty(1000, dtype=dtype).exponential_(rate, generator=seeded(3)).numpy()
+    info = np.finfo(one.dtype)
+    with np.errstate(over="ignore"):
+        expected = np.minimum(one.astype(np.float64) / rate, float(info.max))
+    np.testing.assert_allclose(draws, expected, 2 * float(info.eps), float(info.smallest_subnormal))
+    assert (draws > 0).all()
+
+
+def test_geometric_of_rare_successes():
+    assert (tg.empty(5).geometric_(1e-45) == np.finfo(np.float32).max).all()
+
+
 def test_in_place_on_what_is_not_contiguous():
     base = tg.zeros(3, 4)
     base.t()[1:3].uniform_(1, 2, generator=seeded(0))

@@ -80,6 +80,8 @@ WORK = {
     ),
     "index": lambda: with_gradients(lambda x: x[tg.arange(3000) % 700], matrix(700, 600)),
     "argmax": lambda: [matrix(1500, 1000).argmax(1).numpy().tobytes()],
+    "sort": lambda: with_gradients(lambda x: x.sort()[0], matrix(300_000)),
+    "sort of rows": lambda: with_gradients(lambda x: x.sort(1)[0], matrix(300, 1000)),
     "cumsum": lambda: with_gradients(lambda x: x.cumsum(1), matrix(1500, 700)),
     "convolution": lambda: with_gradients(
         lambda x, w, b: F.conv2d(x, w, b, padding=1, groups=2),

@@ -77,12 +77,13 @@ static int in_order(double a, double b, int descending)
 }
 static void sort(tg_dtype t)
 {
-    const int64_t outer = random_size(4), len = random_size(random_below(20) ? 100 : 20000);
+    const int64_t outer = random_size(4), len = random_size(random_below(20) ? 100 : random_below(5) ? 20000 : 200000);
     const int64_t inner = random_below(2) ? 1 : random_size(len > 100 ? 2 : 9), size = element_size[t];
     const int descending = (int)random_below(2);
     array x = array_random(t, outer * len * inner, random_below(2) ? 10 : 0), y = array_new(t, x.n);
     array place = array_new(TG_I64, x.n), seen = array_new(TG_U8, len);
-    void *scratch = malloc((size_t)(2 * len * (8 + size)));
+    const int64_t lines = outer * inner, pieces = lines < TG_SORT_PIECES ? lines : TG_SORT_PIECES;
+    void *scratch = malloc((size_t)(pieces * 2 * len * (size == 8 ? 16 : 8)));
     tg_call c = {.n = {outer, len, inner}, .p = {y.p, x.p, place.p, scratch}, .flags = descending};
     tg_k->sort[t](&c);
     for (int64_t o = 0; o < outer; o++)

@@ -30,8 +30,9 @@ static void published(void)
         CHECK(!memcmp(out, vector[k] + 6, sizeof out), "published vector %d", k);
     }
     uint64_t words[2];
-    tg_call c = {.n = {2}, .p = {words}};
-    tg_k->random_bits_u64(&c);
+    static const int64_t all[2] = {0, 0};
+    tg_call c = {.n = {2}, .p = {words}, .hyper = all};
+    tg_k->randint(&c);
     CHECK(words[0] == 0xe169c58d6627e8d5 && words[1] == 0x9b00dbd8bc57ac4c, "the kernel's block 0 of seed 0");
 }
 
@@ -93,7 +94,7 @@ static void whole(int64_t n)
 {
     const double p = random_below(4) ? random_unit() : (double)random_below(2);
     const int64_t range[][2] = {{0, 10}, {-5, 3}, {7, 8}, {INT64_MIN, INT64_MAX}, {-(1ll << 40), 1ll << 41}, {5, 5}};
-    array bits = draw(tg_k->random_bits_u64, TG_I64, n, NULL), b = draw(tg_k->bernoulli, TG_U8, n, &p);
+    array bits = draw(tg_k->randint, TG_I64, n, (int64_t[2]){0, 0}), b = draw(tg_k->bernoulli, TG_U8, n, &p);
     for (int64_t i = 0; i < n; i++) {
         CHECK(((uint64_t *)bits.p)[i] == word64(i), "word %lld", (long long)i);
         CHECK(get(b, i) == (word32(i) < (uint64_t)(p * 0x1p32 + 0.5)), "bernoulli(%g)", p);

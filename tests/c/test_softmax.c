@@ -132,6 +132,14 @@ static void same_everywhere(tg_dtype t)
                 for (int64_t k = 0; k < (n == 4 ? 1 : len); k++)
                     CLOSE("place changes the bits", t, get(out, n == 4 ? o * inner + j : where(o, k, j)),
                           get(out, n == 4 ? 0 : where(0, k, 0)), 0);
+        if (outer > 0 && inner == 1) {  /* and so does a row alone */
+            array alone = array_new(t, n == 4 ? 1 : len);
+            tg_call d = {.fn = kernels[n], .n = {1, len, 1}, .p = {alone.p, line.p, y.p}};
+            d.fn(&d);
+            for (int64_t k = 0; k < alone.n; k++)
+                CLOSE("company changes the bits", t, get(alone, k), get(out, k), 0);
+            array_free(alone);
+        }
         if (n == 4) array_free(out);
     }
     array_free(line), array_free(x), array_free(y), array_free(z);

@@ -49,7 +49,7 @@ def sigmoid(x):
 
 
 def gelu(x):
-    # x = -inf: the limit 0 is not what x * 0 gives, here or in PyTorch.
+    # Not for x = -inf, where this is inf * 0: the op gives the limit 0, PyTorch NaN.
     return 0.5 * x * special.erfc(-x / math.sqrt(2))
 
 

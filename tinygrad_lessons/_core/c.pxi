@@ -5,7 +5,7 @@ cdef extern from * nogil:
     bint multiply_overflows "__builtin_mul_overflow"(int64_t, int64_t, int64_t *)
 
 cdef extern from "engine.h" nogil:
-    enum: TG_MAX_DIMS, TG_MAX_OPERANDS
+    enum: TG_MAX_DIMS, TG_MAX_OPERANDS, TG_SORT_PIECES
     ctypedef int tg_dtype
     enum: TG_BOOL, TG_U8, TG_I32, TG_I64, TG_F32, TG_F64, TG_DTYPES
     enum: TG_CONTIGUOUS, TG_OVERLAPS, TG_DENSE, TG_BLOCKS
@@ -177,7 +177,6 @@ cdef extern from "table.h" nogil:
         tg_kernel bernoulli
         tg_kernel randint
         tg_kernel randperm
-        tg_kernel random_bits_u64
         tg_kernel optim[1][2]
         const void *gemm[2]
         tg_kernel limit_fma

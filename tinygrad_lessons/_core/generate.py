@@ -46,6 +46,7 @@ FUNCTIONS = {
     "TANH": "tanh",
     "ERF": "erf",
     "SIGMOID": "sigmoid",
+    "GELU_SLOPE": "gelu_slope",
     "MISH_SLOPE": "mish_slope",
     "ERFC": "erfc",
     "SQUARE": "square",

@@ -130,6 +130,12 @@ cdef val op_cross_entropy(val x, val target, int64_t ignore, str reduction) exce
 
 # ---- activations ----
 
+cdef val op_gelu_slope(val x) except NULL:
+    """Φ(x) + x φ(x) of the normal distribution, which csrc/mathf.inc has in one go."""
+    cdef val tail = op_erfc(op_mul(x, constant(-0.7071067811865476, x)))
+    cdef val density = op_exp(op_mul(op_mul(x, x), constant(-0.5, x)))
+    return op_add(op_mul(tail, constant(0.5, x)), op_mul(op_mul(x, density), constant(0.3989422804014327, x)))
+
 cdef val op_mish_slope(val x) except NULL:
     """t + x (1 - t²) σ(x) with t = tanh(softplus(x)), which csrc/activation.inc has in one go."""
     cdef val t = op_tanh(op_softplus(x, 1, INFINITY))

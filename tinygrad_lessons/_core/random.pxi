@@ -76,13 +76,13 @@ cdef int draw(tg_call *c, tg_kernel fn, val out, int64_t words, const void *hype
 cdef inline int words_of(int t) noexcept:
     return 2 if t == TG_F64 else 1
 
-cdef val drawn(tg_meta *m, tg_kernel *fn, double a, double b, object generator) except NULL:
-    """Draws of a float distribution with the parameters a, b, in m's shape and type."""
+cdef val drawn(tg_meta *m, int t, tg_kernel *fn, double a, double b, object generator) except NULL:
+    """Draws of a float distribution with the parameters a, b, in m's shape, of type t."""
     cdef double hyper[2]
     cdef tg_call c
-    cdef val out = make_empty(m.dtype, m.ndim, m.shape)
+    cdef val out = make_empty(t, m.ndim, m.shape)
     hyper[0], hyper[1] = a, b
-    draw(&c, fn[m.dtype == TG_F64], out, words_of(m.dtype), hyper, generator)
+    draw(&c, fn[t == TG_F64], out, words_of(t), hyper, generator)
     return out
 
 cdef val drawn_in_place(val x, tg_kernel *fn, double a, double b, object generator, str name) except NULL:
@@ -91,7 +91,7 @@ cdef val drawn_in_place(val x, tg_kernel *fn, double a, double b, object generat
     cdef tg_call c
     need_float(name, x)
     if tracks(x) or not x.meta.flags & TG_CONTIGUOUS:
-        return op_copy_(x, drawn(x.meta, fn, a, b, generator), name)
+        return op_copy_(x, drawn(x.meta, x.meta.dtype, fn, a, b, generator), name)
     check_writable(x, name)
     hyper[0], hyper[1] = a, b
     draw(&c, fn[x.meta.dtype == TG_F64], x, words_of(x.meta.dtype), hyper, generator)
@@ -121,7 +121,7 @@ cdef val op_log_normal_(val x, double mean, double std, object generator) except
     need_float("log_normal_", x)
     if not std > 0:
         raise RuntimeError(f"log_normal_: expected std > 0, but got std={std}")
-    return op_copy_(x, op_exp(drawn(x.meta, tg_k.normal, mean, std, generator)), "log_normal_")
+    return op_copy_(x, op_exp(drawn(x.meta, x.meta.dtype, tg_k.normal, mean, std, generator)), "log_normal_")
 
 cdef val op_cauchy_(val x, double median, double sigma, object generator) except NULL:
     """median + sigma tan(φ), φ uniform over half a turn"""
@@ -129,16 +129,15 @@ cdef val op_cauchy_(val x, double median, double sigma, object generator) except
     need_float("cauchy_", x)
     if not sigma > 0:
         raise RuntimeError(f"cauchy_: expected sigma > 0, but got sigma={sigma}")
-    t = op_tan(drawn(x.meta, tg_k.uniform, -M_PI / 2, M_PI / 2, generator))
+    t = op_tan(drawn(x.meta, x.meta.dtype, tg_k.uniform, -M_PI / 2, M_PI / 2, generator))
     return op_copy_(x, op_add(op_mul(t, constant(sigma, t)), constant(median, t)), "cauchy_")
 
 cdef val op_geometric_(val x, double p, object generator) except NULL:
     """The next integer above an exponential draw of rate -log(1 - p): P(k) = (1 - p)^(k - 1) p, k = 1, 2, …"""
-    cdef tg_meta *m
+    cdef int t = x.meta.dtype if is_float(x.meta.dtype) else TG_F64
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_: expected a probability strictly between 0 and 1, but got {p}")
-    m = (x if is_float(x.meta.dtype) else empty_like(x, TG_F64)).meta
-    return op_copy_(x, op_ceil(drawn(m, tg_k.exponential, -log1p(-p), 0, generator)), "geometric_")
+    return op_copy_(x, op_ceil(drawn(x.meta, t, tg_k.exponential, -log1p(-p), 0, generator)), "geometric_")
 
 cdef val bernoulli_mask(int ndim, const int64_t *shape, double p, object generator) except NULL:
     cdef tg_call c

@@ -429,13 +429,18 @@ cdef tg_rule MIN = tg_rule(b"Min", sort_backward)
 cdef val op_sort(val x, int dim, bint descending, val *indices) except NULL:
     cdef tg_call c
     cdef tg_node *n
-    cdef int64_t length, room
+    cdef int64_t length, lines, room
+    cdef bint wide
     cdef uint32_t mark = <uint32_t>1 << dim if x.meta.ndim else 0
     cdef val out = alloc(tg_meta_contiguous(<tg_dtype>x.meta.dtype, x.meta.ndim, x.meta.shape))
     indices[0] = make_empty(TG_I64, x.meta.ndim, x.meta.shape)
     cdef val source = along(op_raw_contiguous(x), mark, c.n)
-    length = c.n[1]
-    room = 4 * length + 2
+    length, lines = c.n[1], c.n[0] * c.n[2]
+    wide = x.meta.dtype == TG_I64 or x.meta.dtype == TG_F64
+    if length >> 32 and not wide:
+        raise RuntimeError(f"sort: the input of shape {shape_of(x)} and type {type_name(x.meta.dtype)} has {length} "
+                           "elements along the dimension to sort, but only float64 and int64 may have 2**32 or more")
+    room = min(lines, TG_SORT_PIECES) * length * (4 if wide else 2)
     cdef val scratch = make_empty(TG_I64, 1, &room)
     c.fn = tg_k.sort[x.meta.dtype]
     c.p[0] = out.data
