@@ -98,6 +98,7 @@ cdef val convolution(int kind, const int64_t *args, val a, val b, val bias) exce
 
 cdef enum:
     MOST = 0x7fffffff  # the largest stride, padding or dilation
+    LONGEST = 0x800000000000  # 2**47, more elements than memory holds: of an input's dimension, of what a kernel spans
 
 cdef int read_sizes(object given, int dims, int64_t *out, int64_t least, str op, str what) except -1:
     """A number for all dimensions, or one for each."""
@@ -166,7 +167,10 @@ cdef val op_conv(str op, int dims, val x, val w, val bias, object stride, object
         size = x.meta.shape[2 + d]
         if w.meta.shape[2 + d] < 1:
             raise RuntimeError(f"{op}: the kernel of the weight of shape {shape_of(w)} has no elements")
-        reach = (w.meta.shape[2 + d] - 1) * dilations[d] + 1
+        if multiply_overflows(w.meta.shape[2 + d] - 1, dilations[d], &reach) or reach > LONGEST or size > LONGEST:
+            raise RuntimeError(f"{op}: input of shape {shape_of(x)} or weight of shape {shape_of(w)} is too large: the input, "
+                               f"and what the kernel spans with dilation {dilation}, may have {LONGEST} elements in a row")
+        reach += 1
         both = 2 * before[d]
         if same:  # where the padding is odd, PyTorch has the larger part behind
             if strides[d] != 1:
