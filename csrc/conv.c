@@ -1,8 +1,7 @@
 /* How a convolution is cut: the same for every float type and instruction set. Everything follows from sizes alone, and an
    element's sum runs over the same products in the same order wherever it stands. */
 #include "conv.h"
-
-#include <stdatomic.h>
+#include "threads.h"
 
 static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -12,7 +11,11 @@ static int64_t floor_mod(int64_t a, int64_t b) { return (a % b + b) % b; }
 /* Into few blocks, and those alike. */
 static int64_t even(int64_t n, int64_t most) { return ceil_div(n, ceil_div(n, most)); }
 
-static int64_t span(const tg_conv_axis *a, int64_t taps) { return (taps - 1) * (a->offset_step < 0 ? -a->offset_step : a->offset_step) + 1; }
+/* How many rows lie from the first of some taps to the last. */
+static int64_t span(const tg_conv_axis *a, int64_t taps)
+{
+    return (taps - 1) * (a->offset_step < 0 ? -a->offset_step : a->offset_step) + 1;
+}
 
 static int shares_rows(const tg_conv_axis *h, int64_t rows, int64_t taps)
 {
@@ -146,35 +149,23 @@ int64_t tg_conv_weight_parts(const tg_conv *s, const tg_conv_plan *p, int64_t si
     return max(1, min(min(blocks, TG_CONV_PARTS), TG_CONV_PARTIAL / one_sum(s, p, size)));
 }
 
-static int64_t desk_bytes(int weight_gradient)
+int tg_conv_threads(const tg_conv *s)
 {
-    return TG_CONV_UNFOLDED + TG_CONV_SLACK + (weight_gradient ? TG_CONV_TURNED : 0);
+    const double work = (double)s->N * (double)s->O * (double)(s->OH * s->OW) * (double)(s->C / s->groups * s->KH * s->KW);
+    return (int)max(1, (int64_t)(work / TG_CONV_GRAIN < tg_num_threads() ? work / TG_CONV_GRAIN : tg_num_threads()));
 }
 
-int64_t tg_conv_room(const tg_conv *s, int weight_gradient, int64_t size, int desks)
+int64_t tg_conv_desk(int weight_gradient)
 {
-    const int64_t room = desks * desk_bytes(weight_gradient);
+    return TG_CONV_UNFOLDED + (weight_gradient ? TG_CONV_TURNED : TG_CONV_RESTS) + 2 * TG_CONV_SLACK;
+}
+
+int64_t tg_conv_room(const tg_conv *s, int weight_gradient, int64_t size, int threads)
+{
+    const int64_t room = threads * tg_conv_desk(weight_gradient);
     if (!weight_gradient)
         return room + s->O * (s->C / s->groups) * s->KH * s->KW * size;
     tg_conv_plan p;
     tg_conv_plan_weight(&p, s, size);
     return room + tg_conv_weight_parts(s, &p, size) * one_sum(s, &p, size);
 }
-
-tg_conv_desks tg_conv_desks_of(const tg_call *c, int weight_gradient)
-{
-    return (tg_conv_desks){c->p[4], desk_bytes(weight_gradient), UINT64_MAX >> (TG_CONV_MOST_DESKS - c->flags)};
-}
-
-char *tg_conv_behind_desks(const tg_conv_desks *d, const tg_call *c) { return d->room + c->flags * d->each; }
-
-char *tg_conv_sit(tg_conv_desks *d)
-{
-    for (;;) {
-        uint64_t free = d->free;
-        if (free && atomic_compare_exchange_weak(&d->free, &free, free & (free - 1)))
-            return d->room + __builtin_ctzll(free) * d->each;
-    }
-}
-
-void tg_conv_leave(tg_conv_desks *d, char *desk) { atomic_fetch_or(&d->free, (uint64_t)1 << (desk - d->room) / d->each); }
