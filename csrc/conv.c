@@ -94,12 +94,6 @@ void tg_conv_plan_input(tg_conv_plan *p, const tg_conv *s, int64_t size, int64_t
         cut(p, TG_CONV_UNFOLDED / size, INT64_MAX);
 }
 
-void tg_conv_plan_weight(tg_conv_plan *p, const tg_conv *s, int64_t size)
-{
-    plan_output(p, s);
-    cut(p, TG_CONV_UNFOLDED / size, TG_CONV_TURNED / size / TG_CONV_CHANNELS);
-}
-
 tg_conv_block tg_conv_block_at(const tg_conv_plan *p, int64_t i)
 {
     tg_conv_block b = {.row = i / p->col_blocks * p->rows, .col = i % p->col_blocks * p->cols};
@@ -137,10 +131,18 @@ int tg_conv_next_part(const tg_conv_plan *p, const tg_conv_block *b, tg_conv_par
 
 static int64_t lanes_up(int64_t n, int64_t size) { return ceil_div(n * size, 64) * 64 / size; }
 
-/* For each output channel, its products and the bias. */
+/* For each output channel, its products and the bias: a number each, or a vector. */
 static int64_t one_sum(const tg_conv *s, const tg_conv_plan *p, int64_t size)
 {
-    return s->groups * lanes_up(p->M, size) * (p->k + 1) * size;
+    return s->groups * (p->dots ? p->M * 64 : lanes_up(p->M, size) * size) * (s->C / s->groups * s->KH * s->KW + 1);
+}
+
+void tg_conv_plan_weight(tg_conv_plan *p, const tg_conv *s, int64_t size)
+{
+    plan_output(p, s);
+    p->dots = p->M <= TG_CONV_FEW_CHANNELS || p->C * p->h.taps * p->w.taps <= TG_CONV_FEW_PRODUCTS;
+    p->dots = p->dots && one_sum(s, p, size) <= TG_CONV_PARTIAL / TG_CONV_PARTS;
+    cut(p, TG_CONV_UNFOLDED / size, p->dots ? TG_CONV_DOTS : TG_CONV_TURNED / size / TG_CONV_CHANNELS);
 }
 
 int64_t tg_conv_weight_parts(const tg_conv *s, const tg_conv_plan *p, int64_t size)

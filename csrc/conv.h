@@ -31,6 +31,7 @@ typedef struct {
     int64_t rows, cols;        /* outputs of a block: rows of full width, or a part of one row */
     int64_t row_blocks, col_blocks;
     int64_t planes, taps;      /* of a block: unfolded planes, taps of the height */
+    int dots;                  /* the weight's gradient: lanes are positions, not output channels */
 } tg_conv_plan;
 
 /* One block of outputs. */
@@ -56,6 +57,9 @@ enum {
     TG_CONV_CHANNELS = 128,          /* output channels that share unfolded planes in the weight's gradient */
     TG_CONV_PARTS = 8,               /* sums of the weight's gradient, one for each part of the batch */
     TG_CONV_PARTIAL = 4 << 20,       /* bytes of these sums, unless one is larger */
+    TG_CONV_FEW_CHANNELS = 15,       /* output channels that would leave vectors half empty, */
+    TG_CONV_FEW_PRODUCTS = 12,       /* and products that are not worth turning the gradient around */
+    TG_CONV_DOTS = 2048,             /* positions of a block whose lanes they are */
     TG_CONV_GRAIN = 1 << 18,         /* multiply-adds worth a thread */
 };
 
