@@ -39,7 +39,7 @@ typedef struct {
     int64_t row, col, rows, cols;
 } tg_conv_block;
 
-/* One block of products: planes and taps of the height. Product i is plane i / taps, tap i % taps. */
+/* One block of products: planes and, for each of them, taps of the height. */
 typedef struct {
     int64_t plane, planes, tap, taps;
     int64_t first;             /* the number of products before */
