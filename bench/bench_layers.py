@@ -16,6 +16,21 @@ LAYERS = {
         lambda nn: nn.Conv2d(32, 64, 3, padding=1), (32, 32, 14, 14), (32, 64, 14, 14),
         32 * 14 * 14 * 64 * 32 * 9,
     ),
+    "conv2d 32-64 28x28 stride 2 batch 16": (
+        lambda nn: nn.Conv2d(32, 64, 3, 2, 1), (16, 32, 28, 28), (16, 64, 14, 14),
+        16 * 14 * 14 * 64 * 32 * 9,
+    ),
+    "conv2d 32 depthwise 28x28 batch 16": (
+        lambda nn: nn.Conv2d(32, 32, 3, padding=1, groups=32), (16, 32, 28, 28), (16, 32, 28, 28),
+        16 * 28 * 28 * 32 * 9,
+    ),
+    "conv2d 32-4 28x28 batch 16": (
+        lambda nn: nn.Conv2d(32, 4, 3, padding=1), (16, 32, 28, 28), (16, 4, 28, 28),
+        16 * 28 * 28 * 4 * 32 * 9,
+    ),
+    "max pool2d 64x64x14x14": (
+        lambda nn: nn.MaxPool2d(2), (64, 64, 14, 14), (64, 64, 7, 7), 0,
+    ),
     "max pool2d 32x32x28x28": (
         lambda nn: nn.MaxPool2d(2), (32, 32, 28, 28), (32, 32, 14, 14), 0,
     ),

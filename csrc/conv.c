@@ -1,8 +1,7 @@
 /* How a convolution is cut: the same for every float type and instruction set. Everything follows from sizes alone, and an
    element's sum runs over the same products in the same order wherever it stands. */
 #include "conv.h"
-
-#include <stdatomic.h>
+#include "threads.h"
 
 static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -12,7 +11,11 @@ static int64_t floor_mod(int64_t a, int64_t b) { return (a % b + b) % b; }
 /* Into few blocks, and those alike. */
 static int64_t even(int64_t n, int64_t most) { return ceil_div(n, ceil_div(n, most)); }
 
-static int64_t span(const tg_conv_axis *a, int64_t taps) { return (taps - 1) * (a->offset_step < 0 ? -a->offset_step : a->offset_step) + 1; }
+/* How many rows lie from the first of some taps to the last. */
+static int64_t span(const tg_conv_axis *a, int64_t taps)
+{
+    return (taps - 1) * (a->offset_step < 0 ? -a->offset_step : a->offset_step) + 1;
+}
 
 static int shares_rows(const tg_conv_axis *h, int64_t rows, int64_t taps)
 {
@@ -91,12 +94,6 @@ void tg_conv_plan_input(tg_conv_plan *p, const tg_conv *s, int64_t size, int64_t
         cut(p, TG_CONV_UNFOLDED / size, INT64_MAX);
 }
 
-void tg_conv_plan_weight(tg_conv_plan *p, const tg_conv *s, int64_t size)
-{
-    plan_output(p, s);
-    cut(p, TG_CONV_UNFOLDED / size, TG_CONV_TURNED / size / TG_CONV_CHANNELS);
-}
-
 tg_conv_block tg_conv_block_at(const tg_conv_plan *p, int64_t i)
 {
     tg_conv_block b = {.row = i / p->col_blocks * p->rows, .col = i % p->col_blocks * p->cols};
@@ -134,10 +131,18 @@ int tg_conv_next_part(const tg_conv_plan *p, const tg_conv_block *b, tg_conv_par
 
 static int64_t lanes_up(int64_t n, int64_t size) { return ceil_div(n * size, 64) * 64 / size; }
 
-/* For each output channel, its products and the bias. */
+/* For each output channel, its products and the bias: a number each, or a vector. */
 static int64_t one_sum(const tg_conv *s, const tg_conv_plan *p, int64_t size)
 {
-    return s->groups * lanes_up(p->M, size) * (p->k + 1) * size;
+    return s->groups * (p->dots ? p->M * 64 : lanes_up(p->M, size) * size) * (s->C / s->groups * s->KH * s->KW + 1);
+}
+
+void tg_conv_plan_weight(tg_conv_plan *p, const tg_conv *s, int64_t size)
+{
+    plan_output(p, s);
+    p->dots = p->M <= TG_CONV_FEW_CHANNELS || p->C * p->h.taps * p->w.taps <= TG_CONV_FEW_PRODUCTS;
+    p->dots = p->dots && one_sum(s, p, size) <= TG_CONV_PARTIAL / TG_CONV_PARTS;
+    cut(p, TG_CONV_UNFOLDED / size, p->dots ? TG_CONV_DOTS : TG_CONV_TURNED / size / TG_CONV_CHANNELS);
 }
 
 int64_t tg_conv_weight_parts(const tg_conv *s, const tg_conv_plan *p, int64_t size)
@@ -146,35 +151,23 @@ int64_t tg_conv_weight_parts(const tg_conv *s, const tg_conv_plan *p, int64_t si
     return max(1, min(min(blocks, TG_CONV_PARTS), TG_CONV_PARTIAL / one_sum(s, p, size)));
 }
 
-static int64_t desk_bytes(int weight_gradient)
+int tg_conv_threads(const tg_conv *s)
 {
-    return TG_CONV_UNFOLDED + TG_CONV_SLACK + (weight_gradient ? TG_CONV_TURNED : 0);
+    const double work = (double)s->N * (double)s->O * (double)(s->OH * s->OW) * (double)(s->C / s->groups * s->KH * s->KW);
+    return (int)max(1, (int64_t)(work / TG_CONV_GRAIN < tg_num_threads() ? work / TG_CONV_GRAIN : tg_num_threads()));
 }
 
-int64_t tg_conv_room(const tg_conv *s, int weight_gradient, int64_t size, int desks)
+int64_t tg_conv_desk(int weight_gradient)
 {
-    const int64_t room = desks * desk_bytes(weight_gradient);
+    return TG_CONV_UNFOLDED + (weight_gradient ? TG_CONV_TURNED : TG_CONV_RESTS) + 2 * TG_CONV_SLACK;
+}
+
+int64_t tg_conv_room(const tg_conv *s, int weight_gradient, int64_t size, int threads)
+{
+    const int64_t room = threads * tg_conv_desk(weight_gradient);
     if (!weight_gradient)
         return room + s->O * (s->C / s->groups) * s->KH * s->KW * size;
     tg_conv_plan p;
     tg_conv_plan_weight(&p, s, size);
     return room + tg_conv_weight_parts(s, &p, size) * one_sum(s, &p, size);
 }
-
-tg_conv_desks tg_conv_desks_of(const tg_call *c, int weight_gradient)
-{
-    return (tg_conv_desks){c->p[4], desk_bytes(weight_gradient), UINT64_MAX >> (TG_CONV_MOST_DESKS - c->flags)};
-}
-
-char *tg_conv_behind_desks(const tg_conv_desks *d, const tg_call *c) { return d->room + c->flags * d->each; }
-
-char *tg_conv_sit(tg_conv_desks *d)
-{
-    for (;;) {
-        uint64_t free = d->free;
-        if (free && atomic_compare_exchange_weak(&d->free, &free, free & (free - 1)))
-            return d->room + __builtin_ctzll(free) * d->each;
-    }
-}
-
-void tg_conv_leave(tg_conv_desks *d, char *desk) { atomic_fetch_or(&d->free, (uint64_t)1 << (desk - d->room) / d->each); }

@@ -31,6 +31,7 @@ typedef struct {
     int64_t rows, cols;        /* outputs of a block: rows of full width, or a part of one row */
     int64_t row_blocks, col_blocks;
     int64_t planes, taps;      /* of a block: unfolded planes, taps of the height */
+    int dots;                  /* the weight's gradient: lanes are positions, not output channels */
 } tg_conv_plan;
 
 /* One block of outputs. */
@@ -38,7 +39,7 @@ typedef struct {
     int64_t row, col, rows, cols;
 } tg_conv_block;
 
-/* One block of products: planes and taps of the height. Product i is plane i / taps, tap i % taps. */
+/* One block of products: planes and, for each of them, taps of the height. */
 typedef struct {
     int64_t plane, planes, tap, taps;
     int64_t first;             /* the number of products before */
@@ -51,9 +52,14 @@ enum {
     TG_CONV_UNFOLDED = 256 << 10,    /* bytes of unfolded planes */
     TG_CONV_TURNED = 256 << 10,      /* bytes of output gradients, channels innermost */
     TG_CONV_SLACK = 1 << 10,         /* that tiles may read behind */
+    TG_CONV_IMAGES = 8,              /* most images of a run */
+    TG_CONV_RESTS = TG_CONV_K * (TG_CONV_IMAGES + 1) * 64, /* bytes of what is left of its images */
     TG_CONV_CHANNELS = 128,          /* output channels that share unfolded planes in the weight's gradient */
     TG_CONV_PARTS = 8,               /* sums of the weight's gradient, one for each part of the batch */
     TG_CONV_PARTIAL = 4 << 20,       /* bytes of these sums, unless one is larger */
+    TG_CONV_FEW_CHANNELS = 15,       /* output channels that would leave vectors half empty, */
+    TG_CONV_FEW_PRODUCTS = 12,       /* and products that are not worth turning the gradient around */
+    TG_CONV_DOTS = 2048,             /* positions of a block whose lanes they are */
     TG_CONV_GRAIN = 1 << 18,         /* multiply-adds worth a thread */
 };
 
@@ -67,33 +73,20 @@ tg_conv_block tg_conv_block_at(const tg_conv_plan *, int64_t i);
 int tg_conv_next_part(const tg_conv_plan *, const tg_conv_block *, tg_conv_part *);
 
 int64_t tg_conv_weight_parts(const tg_conv *, const tg_conv_plan *, int64_t size);
-/* Bytes at p[4] for a call with flags = desks: the desks, and behind them the packed weight (for the output and the input
-   gradient) or the sums (for the weight's gradient). */
-int64_t tg_conv_room(const tg_conv *, int weight_gradient, int64_t size, int desks);
-
-/* Room where one thread works at a time. */
-typedef struct {
-    char *room;
-    int64_t each;
-    _Atomic uint64_t free; /* a bit for each */
-} tg_conv_desks;
-
-enum { TG_CONV_MOST_DESKS = 64 };
-
-tg_conv_desks tg_conv_desks_of(const tg_call *, int weight_gradient);
-char *tg_conv_behind_desks(const tg_conv_desks *, const tg_call *);
-char *tg_conv_sit(tg_conv_desks *); /* waits while there are fewer desks than threads */
-void tg_conv_leave(tg_conv_desks *, char *desk);
+/* How many threads a convolution is worth now. */
+int tg_conv_threads(const tg_conv *);
+/* Bytes that each of them works in, and those at p[4] for a call with flags = threads: behind what they work in stands the
+   packed weight (for the output and the input gradient) or the sums (for the weight's gradient). */
+int64_t tg_conv_desk(int weight_gradient);
+int64_t tg_conv_room(const tg_conv *, int weight_gradient, int64_t size, int threads);
 
 /* What the tiles of a block have in common. */
 typedef struct {
     int64_t k;
     const int64_t *offset;     /* of each product's source */
-    int64_t at;                /* place of the tile's first column in the block */
     int64_t c_row;             /* from one row of the tile to the next in the output */
     int64_t cols;              /* columns there are: a tile computes all of its own and stores these */
-    int64_t block_cols, row_step, col_step; /* the block's width; steps between its outputs */
-    int direct;                /* whether these steps make it contiguous */
+    const int64_t *place;      /* of each column in the output; NULL: they fill the tile and lie side by side */
     int add;                   /* to what is there */
 } tg_conv_step;
 

@@ -17,8 +17,6 @@
 #include "table.h"
 #include "threads.h"
 
-#include <stdatomic.h>
-
 enum { /* sizes are in elements of 4 bytes; for those of 8, half of it */
     BLOCK_K = 256, /* of either type */
     BLOCK_M = 144,
@@ -163,15 +161,14 @@ static void multiply(const product *p)
 typedef struct {
     product first;
     int64_t a_step, b_step, c_step; /* in bytes, from one matrix to the next */
-    int64_t m_cuts, n_cuts, pieces;
-    int64_t grain; /* pieces to take at once */
-    _Atomic int64_t next;
+    int64_t m_cuts, n_cuts;
 } grid;
 
-static void multiply_pieces(const grid *g, int64_t begin, int64_t end, char *room)
+static void multiply_pieces(void *context, int thread, int64_t begin, int64_t end)
 {
+    const grid *g = context;
     product p = g->first;
-    p.room = room;
+    p.room += thread * TG_GEMM_ROOM;
     for (int64_t i = begin; i < end; i++) {
         int64_t matrix = i, m0 = 0, n0 = 0;
         if (g->m_cuts * g->n_cuts > 1) {
@@ -190,15 +187,6 @@ static void multiply_pieces(const grid *g, int64_t begin, int64_t end, char *roo
         if (p.M && p.N)
             multiply(&p);
     }
-}
-
-/* One of the threads, by number, so that each has room of its own. */
-static void take_pieces(void *context, int64_t thread, int64_t end)
-{
-    grid *g = context;
-    for (; thread < end; thread++)
-        for (int64_t i; (i = atomic_fetch_add(&g->next, g->grain)) < g->pieces;)
-            multiply_pieces(g, i, min(i + g->grain, g->pieces), g->first.room + thread * TG_GEMM_ROOM);
 }
 
 int tg_gemm_threads(int64_t batch, int64_t M, int64_t N, int64_t K)
@@ -230,16 +218,15 @@ static void gemm(const tg_call *call, int type)
     p->along_k = p->B.row == 1 && (p->M == 1 ? p->B.col != 1 || p->N == 1
                                              : M <= DOTS_M && 32 * M <= K && N >= DOTS_M);
     if (threads == 1) {
-        multiply_pieces(&g, 0, batch, p->room);
+        multiply_pieces(&g, 0, 0, batch);
         return;
     }
     /* a part for each thread; for each prime factor of their number, the longer side is cut */
     for (int64_t parts = ceil_div(threads, batch), factor = 2; parts > 1; factor++)
         for (; parts % factor == 0; parts /= factor)
             *(p->M / g.m_cuts >= p->N / g.n_cuts ? &g.m_cuts : &g.n_cuts) *= factor;
-    g.pieces = batch * g.m_cuts * g.n_cuts;
-    g.grain = ceil_div(g.pieces, 8 * threads);
-    tg_parallel(threads, 1, take_pieces, &g);
+    const int64_t pieces = batch * g.m_cuts * g.n_cuts;
+    tg_parallel_numbered((int)threads, pieces, ceil_div(pieces, 8 * threads), multiply_pieces, &g);
 }
 
 void tg_gemm_f32(const tg_call *call) { gemm(call, TG_F32); }

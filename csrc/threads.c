@@ -165,3 +165,24 @@ void tg_parallel(int64_t n, int64_t grain, tg_piece *body, void *context)
     }
     atomic_store(&busy, 0);
 }
+
+typedef struct {
+    tg_numbered_piece *body;
+    void *context;
+    int64_t n, grain;
+    _Atomic int64_t next;
+} numbered;
+
+static void take_numbered(void *context, int64_t thread, int64_t end)
+{
+    numbered *w = context;
+    for (; thread < end; thread++)
+        for (int64_t i; (i = atomic_fetch_add(&w->next, w->grain)) < w->n;)
+            w->body(w->context, (int)thread, i, w->n - i < w->grain ? w->n : i + w->grain);
+}
+
+void tg_parallel_numbered(int threads, int64_t n, int64_t grain, tg_numbered_piece *body, void *context)
+{
+    numbered w = {.body = body, .context = context, .n = n, .grain = grain};
+    tg_parallel(threads, 1, take_numbered, &w);
+}

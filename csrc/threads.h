@@ -14,6 +14,10 @@ typedef void tg_piece(void *context, int64_t begin, int64_t end);
    Python thread has the pool, the pieces run one after the other on the calling thread. */
 void tg_parallel(int64_t n, int64_t grain, tg_piece *body, void *context);
 
+/* The same on at most `threads` threads, each of which tells body its number, 0 or more: for room of its own. */
+typedef void tg_numbered_piece(void *context, int thread, int64_t begin, int64_t end);
+void tg_parallel_numbered(int threads, int64_t n, int64_t grain, tg_numbered_piece *body, void *context);
+
 int tg_num_threads(void);
 void tg_set_num_threads(int n); /* at least 1; more than TG_MAX_THREADS count as that many */
 

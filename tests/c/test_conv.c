@@ -43,9 +43,9 @@ static array launch(problem *p, const tg_kernel *kernels, array a, array b, int6
     const int64_t size = element_size[p->type];
     const int weight = kernels == tg_k->conv_weight;
     array out = array_new(p->type, n);
-    const int desks = 1 + (int)random_below(3);
-    void *room = malloc((size_t)tg_conv_room(&p->s, weight, size, desks));
-    const tg_call c = {.p = {out.p, a.p, b.p, bias, room}, .dims = (const int64_t *)&p->s, .flags = desks};
+    const int threads = 1 + (int)random_below(3);
+    void *room = malloc((size_t)tg_conv_room(&p->s, weight, size, threads));
+    const tg_call c = {.p = {out.p, a.p, b.p, bias, room}, .dims = (const int64_t *)&p->s, .flags = threads};
     kernels[p->type == TG_F64](&c);
     free(room);
     return out;
@@ -116,6 +116,28 @@ static void check(tg_dtype type, tg_conv s)
     problem_free(p);
 }
 
+/* An activation is taken along: next to the output, or over it. */
+static void check_activation(tg_dtype type, tg_conv s)
+{
+    problem p = problem_new(type, s);
+    const array y = launch(&p, tg_k->conv, p.x, p.weight, p.y.n, NULL), out = array_new(type, y.n);
+    array activated = array_new(type, y.n);
+    for (int over = 0; over < 2; over++) {
+        void *room = malloc((size_t)tg_conv_room(&s, 0, element_size[type], 1));
+        const tg_call c = {.p = {out.p, p.x.p, p.weight.p, NULL, room, over ? out.p : activated.p},
+                           .dims = (const int64_t *)&s, .flags = 1, .i = {1 + TG_UNARY_relu}};
+        tg_k->conv[type == TG_F64](&c);
+        free(room);
+        CHECK(over || same_bits(out, y), "%s: other bits with an activation", type_name[type]);
+        for (int64_t i = 0; i < y.n; i++) {
+            const double want = get(y, i) > 0 ? get(y, i) : 0;
+            CLOSE("activation", type, get(over ? out : activated, i), want, 0);
+        }
+    }
+    array_free(y), array_free(out), array_free(activated);
+    problem_free(p);
+}
+
 /* A NaN in the input reaches the outputs that read it, and no other. */
 static void check_nan(tg_dtype type, tg_conv s)
 {
@@ -165,10 +187,13 @@ static void run(void)
         shape(2, 24, 1, 1, 9, 9, 3, 3, 1, 1, 1),     shape(2, 1, 140, 150, 3, 3, 1, 1, 1, 0, 1),
         shape(1, 1, 2, 2, 1, 3000, 1, 500, 1, 0, 1), shape(1, 1, 1, 2, 500, 40, 450, 2, 1, 0, 1),
         shape(1, 1, 2, 2, 100, 100, 3, 3, 1, 30, 30), shape(1, 1, 1, 1, 3, 5, 2, 2, 7, 3, 1),
-        shape(1, 1, 9, 3, 120, 150, 3, 3, 1, 1, 1),
+        shape(1, 1, 9, 3, 120, 150, 3, 3, 1, 1, 1),  shape(19, 1, 50, 30, 7, 7, 3, 3, 1, 1, 1),
+        shape(11, 2, 2, 1, 5, 9, 3, 3, 2, 1, 1),
     };
     for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++)
         check(TG_F32 + (i & 1), cases[i]), check(TG_F64 - (i & 1), cases[i]);
     for (int i = 0; i < 400; i++) check(TG_F32 + (i & 1), random_shape());
+    for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++) check_activation(TG_F64 - (i & 1), cases[i]);
+    for (int i = 0; i < 60; i++) check_activation(TG_F32 + (i & 1), random_shape());
     for (int i = 0; i < 60; i++) check_nan(TG_F32 + (i & 1), random_shape());
 }

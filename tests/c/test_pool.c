@@ -3,6 +3,8 @@
 #include "test.h"
 #include "threads.h"
 
+#include <sys/mman.h>
+
 static tg_pooling s;
 static tg_dtype type;
 
@@ -101,8 +103,28 @@ static void check_average(void)
     free(expected), free(sizes);
 }
 
+/* Places further apart than 31 bits count, in a plane of which only the pages that windows read are ever there. */
+static void check_far_places(void)
+{
+    const int64_t dilation = (1 << 30) + 8, n = 2 * dilation + 40;
+    float *x = mmap(NULL, (size_t)n * sizeof *x, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(x != MAP_FAILED, "no address space for the test");
+    type = TG_F32;
+    s = (tg_pooling){.planes = 1, .h = {1, 1, 1, 1, 0, 1}, .w = {n, 40, 3, 1, 0, dilation}};
+    array y = array_new(type, 40), places = array_new(TG_I64, 40), plane = {type, n, x};
+    for (int64_t j = 0; j < 40; j++) x[j + 2 * dilation] = 1 + (float)j;
+    call((tg_kernel *)tg_k->max_pool, y, plane, places.p, 1);
+    for (int64_t j = 0; j < 40; j++) {
+        CLOSE("far maximum", type, get(y, j), 1 + j, 0);
+        CLOSE("far index", type, ((int64_t *)places.p)[j], j + 2 * dilation, 0);
+    }
+    array_free(y), array_free(places);
+    munmap(x, (size_t)n * sizeof *x);
+}
+
 static void run(void)
 {
+    check_far_places();
     tg_set_num_threads(2);
     for (int n = 0; n < 400; n++) {
         type = TG_F32 + (n & 1);

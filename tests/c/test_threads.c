@@ -47,10 +47,38 @@ static int visits_each_once(int64_t n, int64_t grain, int nested)
     return !wrong;
 }
 
+typedef struct {
+    work pieces;
+    int threads;
+    atomic_int taken[16]; /* numbers in use */
+} numbered_work;
+
+static void visit_numbered(void *context, int thread, int64_t begin, int64_t end)
+{
+    numbered_work *w = context;
+    if (thread < 0 || thread >= w->threads || w->taken[thread]++)
+        w->pieces.wrong = 1;
+    visit(&w->pieces, begin, end);
+    w->taken[thread]--;
+}
+
+static int visits_each_once_by_number(int threads, int64_t n, int64_t grain)
+{
+    numbered_work *w = calloc(1, sizeof *w);
+    w->threads = threads, w->pieces.n = n, w->pieces.grain = grain, w->pieces.nested = n % 7 == 0;
+    tg_parallel_numbered(threads, n, grain, visit_numbered, w);
+    int wrong = w->pieces.wrong;
+    for (int64_t i = 0; i < ITEMS; i++)
+        wrong |= w->pieces.seen[i] != (i < n);
+    free(w);
+    return !wrong;
+}
+
 static void *hammer(void *failures)
 {
     for (int i = 0; i < 500; i++)
-        if (!visits_each_once(i % ITEMS, 1 + i % 17, i % 5 == 0))
+        if (!visits_each_once(i % ITEMS, 1 + i % 17, i % 5 == 0)
+            || !visits_each_once_by_number(1 + i % 16, i % ITEMS, 1 + i % 7))
             ++*(atomic_int *)failures;
     return NULL;
 }

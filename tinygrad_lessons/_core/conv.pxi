@@ -4,7 +4,7 @@
 cdef extern from "conv.h" nogil:
     ctypedef struct tg_conv:
         int64_t N, C, H, W, O, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW, groups
-    enum: TG_CONV_MOST_DESKS
+    int tg_conv_threads(const tg_conv *)
     int64_t tg_conv_room(const tg_conv *, int, int64_t, int)
 
 cdef enum:
@@ -19,37 +19,38 @@ cdef int conv_backward(tg_node *n, val *g, val *out) except -1:
     cdef bint wants_bias = n.n_in == 3 and wants(n, 2)
     cdef val bias = NULL
     if wants(n, 0):
-        out[0] = convolution(CONV_INPUT, n.args, g[0], saved(n, 1), NULL)
+        out[0] = convolution(CONV_INPUT, n.args, g[0], saved(n, 1), NULL, NULL)
     if wants(n, 1):
         if wants_bias and tg_grad_disabled:  # the same pass over g sums it
             bias = make_empty(g[0].meta.dtype, 1, &g[0].meta.shape[1])
-        out[1] = convolution(CONV_WEIGHT, n.args, g[0], saved(n, 0), bias)
+        out[1] = convolution(CONV_WEIGHT, n.args, g[0], saved(n, 0), bias, NULL)
     if wants_bias:
         out[2] = bias if bias is not NULL else op_sum(g[0], all_dims(g[0]) & ~2, False)
     return 0
 
 cdef int conv_input_backward(tg_node *n, val *g, val *out) except -1:
     if wants(n, 0):
-        out[0] = convolution(CONV_OUTPUT, n.args, g[0], saved(n, 1), NULL)
+        out[0] = convolution(CONV_OUTPUT, n.args, g[0], saved(n, 1), NULL, NULL)
     if wants(n, 1):
-        out[1] = convolution(CONV_WEIGHT, n.args, saved(n, 0), g[0], NULL)
+        out[1] = convolution(CONV_WEIGHT, n.args, saved(n, 0), g[0], NULL, NULL)
     return 0
 
 cdef int conv_weight_backward(tg_node *n, val *g, val *out) except -1:
     if wants(n, 0):
-        out[0] = convolution(CONV_OUTPUT, n.args, saved(n, 1), g[0], NULL)
+        out[0] = convolution(CONV_OUTPUT, n.args, saved(n, 1), g[0], NULL, NULL)
     if wants(n, 1):
-        out[1] = convolution(CONV_INPUT, n.args, saved(n, 0), g[0], NULL)
+        out[1] = convolution(CONV_INPUT, n.args, saved(n, 0), g[0], NULL, NULL)
     return 0
 
 cdef tg_rule CONV_RULE = tg_rule(b"Convolution", conv_backward)
 cdef tg_rule CONV_INPUT_RULE = tg_rule(b"ConvolutionInput", conv_input_backward)
 cdef tg_rule CONV_WEIGHT_RULE = tg_rule(b"ConvolutionWeight", conv_weight_backward)
 
-cdef val convolution(int kind, const int64_t *args, val a, val b, val bias) except NULL:
+cdef val convolution(int kind, const int64_t *args, val a, val b, val bias, const Activation *f) except NULL:
     """One of the three ops; a and b have 3 dimensions (N, C, W) or 4, and the sizes in args fit them.
 
     bias: of the output; of the weight's gradient, which is not on the tape then, the place for that of the bias.
+    f: of the output, or NULL; one launch, but on the tape the two steps that it would be otherwise.
     """
     cdef const tg_conv *s = <const tg_conv *>args
     cdef int t = a.meta.dtype, nd = a.meta.ndim
@@ -58,8 +59,9 @@ cdef val convolution(int kind, const int64_t *args, val a, val b, val bias) exce
     cdef tg_call c
     cdef tg_rule *rule
     cdef tg_node *n
-    cdef val out
+    cdef val out, activated
     cdef val operand[3]
+    cdef bint on_tape = tracks(a) + tracks(b) + (bias is not NULL and tracks(bias))
     if kind == CONV_OUTPUT:
         shape[0], shape[1], shape[2], shape[nd - 1] = s.N, s.O, s.OH, s.OW
         c.fn, rule = tg_k.conv[t == TG_F64], &CONV_RULE
@@ -69,16 +71,21 @@ cdef val convolution(int kind, const int64_t *args, val a, val b, val bias) exce
     else:
         shape[0], shape[1], shape[2], shape[nd - 1] = s.O, s.C // s.groups, s.KH, s.KW
         c.fn, rule = tg_k.conv_weight[t == TG_F64], &CONV_WEIGHT_RULE
-    out = make_empty(t, nd, shape)
+    out = activated = make_empty(t, nd, shape)
     if a.meta.numel and b.meta.numel and out.meta.numel:
         c.n[0], c.n[1], c.n[2] = a.meta.numel, shape[1], s.KH * s.KW
         c.p[0] = out.data
         c.p[1] = op_raw_contiguous(a).data
         c.p[2] = op_raw_contiguous(b).data
         c.p[3] = op_raw_contiguous(bias).data if bias is not NULL else NULL
-        c.flags = min(tg_num_threads(), <int>TG_CONV_MOST_DESKS)
+        c.flags = tg_conv_threads(s)
         room = tg_conv_room(s, kind == CONV_WEIGHT, tg_size[t], c.flags)
         c.p[4] = make_empty(TG_U8, 1, &room).data
+        c.i[0] = 0
+        if f is not NULL:
+            activated = place_for(f, out, on_tape)
+            c.i[0] = 1 + f.row
+            c.p[5] = activated.data
         c.dims = args
         launch(&c)
     else:  # sums over nothing
@@ -87,17 +94,22 @@ cdef val convolution(int kind, const int64_t *args, val a, val b, val bias) exce
             copy_into(out, channelwise(bias, out))
         elif bias is not NULL:
             copy_into(bias, op_sum(a, all_dims(a) & ~2, False))
-    if tracks(a) + tracks(b) + (bias is not NULL and tracks(bias)):
+    if on_tape:
         operand[0], operand[1], operand[2] = a, b, bias
         n = new_node(rule, 1, 2 if bias is NULL else 3, operand, 2, CONV_ARGS)
         memcpy(n.args, args, sizeof(tg_conv))
         save(n, 0, a, 0)
         save(n, 1, b, 1)
-        return finish(n, out)
-    return out
+        finish(n, out)
+    if f is NULL:
+        return out
+    if not out.meta.numel or not a.meta.numel or not b.meta.numel:
+        return unary("conv", f.row, f.rule, f.saves, out, NULL, 0, 0)
+    return activation_step(f, out, activated) if on_tape else activated
 
 cdef enum:
     MOST = 0x7fffffff  # the largest stride, padding or dilation
+    LONGEST = 0x800000000000  # 2**47, more elements than memory holds: of an input's dimension, of what a kernel spans
 
 cdef int read_sizes(object given, int dims, int64_t *out, int64_t least, str op, str what) except -1:
     """A number for all dimensions, or one for each."""
@@ -119,8 +131,9 @@ cdef int read_sizes(object given, int dims, int64_t *out, int64_t least, str op,
     return 0
 
 cdef val op_conv(str op, int dims, val x, val w, val bias, object stride, object padding, object dilation,
-                 int64_t groups) except NULL:
-    """x: (N, C, *in) or (C, *in), w: (O, C / groups, *kernel), bias: (O) or NULL -> (N, O, *out), over 1 or 2 dimensions."""
+                 int64_t groups, const Activation *f) except NULL:
+    """x: (N, C, *in) or (C, *in), w: (O, C / groups, *kernel), bias: (O) or NULL -> (N, O, *out), over 1 or 2 dimensions;
+    f of that unless f is NULL."""
     cdef tg_conv s
     cdef int nd = x.meta.ndim, d
     cdef int64_t strides[2]
@@ -140,7 +153,8 @@ cdef val op_conv(str op, int dims, val x, val w, val bias, object stride, object
             f"{op}: input ({type_name(x.meta.dtype)}), weight ({type_name(w.meta.dtype)}) and bias must have the same float "
             "dtype; convert the input, as with x.to(weight.dtype)")
     if nd == dims + 1:
-        return op_squeeze(op_conv(op, dims, op_unsqueeze(x, 0), w, bias, stride, padding, dilation, groups), 1)
+        x = op_squeeze(op_conv(op, dims, op_unsqueeze(x, 0), w, bias, stride, padding, dilation, groups, NULL), 1)
+        return x if f is NULL else unary(op, f.row, f.rule, f.saves, x, NULL, 0, 0)
     s.O = w.meta.shape[0]
     if groups < 1:
         raise RuntimeError(f"{op}: groups must be at least 1, not {groups}")
@@ -166,7 +180,10 @@ cdef val op_conv(str op, int dims, val x, val w, val bias, object stride, object
         size = x.meta.shape[2 + d]
         if w.meta.shape[2 + d] < 1:
             raise RuntimeError(f"{op}: the kernel of the weight of shape {shape_of(w)} has no elements")
-        reach = (w.meta.shape[2 + d] - 1) * dilations[d] + 1
+        if multiply_overflows(w.meta.shape[2 + d] - 1, dilations[d], &reach) or reach > LONGEST or size > LONGEST:
+            raise RuntimeError(f"{op}: input of shape {shape_of(x)} or weight of shape {shape_of(w)} is too large: the input, "
+                               f"and what the kernel spans with dilation {dilation}, may have {LONGEST} elements in a row")
+        reach += 1
         both = 2 * before[d]
         if same:  # where the padding is odd, PyTorch has the larger part behind
             if strides[d] != 1:
@@ -185,17 +202,19 @@ cdef val op_conv(str op, int dims, val x, val w, val bias, object stride, object
     d = dims - 1
     s.W, s.KW, s.OW = x.meta.shape[2 + d], w.meta.shape[2 + d], out[d]
     s.SW, s.PW, s.DW = strides[d], before[d], dilations[d]
-    return convolution(CONV_OUTPUT, <const int64_t *>&s, x, w, bias)
+    return convolution(CONV_OUTPUT, <const int64_t *>&s, x, w, bias, f)
 
 cdef object convolved(str op, int dims, object input, object weight, object bias, object stride, object padding,
-                      object dilation, int64_t groups):
+                      object dilation, int64_t groups, object activation):
+    cdef const Activation *f
+    find_activation(op, activation, &f)
     return wrap(op_conv(op, dims, require_tensor(input, op, "the input").v, require_tensor(weight, op, "the weight").v,
-                        maybe(bias, op, "the bias"), stride, padding, dilation, groups))
+                        maybe(bias, op, "the bias"), stride, padding, dilation, groups, f))
 
-def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, int64_t groups=1):
-    """input (N, C, L) or (C, L), weight (O, C / groups, K), bias (O) -> (N, O, L')."""
-    return convolved("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, int64_t groups=1, activation=None):
+    """input (N, C, L) or (C, L), weight (O, C / groups, K), bias (O) -> (N, O, L'); activation as in linear."""
+    return convolved("conv1d", 1, input, weight, bias, stride, padding, dilation, groups, activation)
 
-def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, int64_t groups=1):
-    """input (N, C, H, W) or (C, H, W), weight (O, C / groups, KH, KW), bias (O) -> (N, O, H', W')."""
-    return convolved("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, int64_t groups=1, activation=None):
+    """input (N, C, H, W) or (C, H, W), weight (O, C / groups, KH, KW), bias (O) -> (N, O, H', W'); activation as in linear."""
+    return convolved("conv2d", 2, input, weight, bias, stride, padding, dilation, groups, activation)

@@ -628,15 +628,8 @@ cdef inline val maybe(object t, str op, str what) except? NULL:
 def linear(input, weight, bias=None, activation=None):
     """x Wᵀ + b: input (*, in), weight (out, in), bias (out) -> (*, out); with "relu", "gelu" or "gelu_tanh" of it."""
     cdef Tensor x = require_tensor(input, "linear", "the input"), w = require_tensor(weight, "linear", "the weight")
-    cdef const Activation *f = NULL
-    if activation == "relu":
-        f = &RELU
-    elif activation == "gelu":
-        f = &GELU
-    elif activation == "gelu_tanh":
-        f = &GELU_TANH
-    elif activation is not None:
-        raise ValueError(f"linear: the activation must be None, 'relu', 'gelu' or 'gelu_tanh', not {activation!r}")
+    cdef const Activation *f
+    find_activation("linear", activation, &f)
     return wrap(op_linear(x.v, w.v, maybe(bias, "linear", "the bias"), f))
 
 def dropout(input, double p=0.5, generator=None):

@@ -182,6 +182,33 @@ cdef Activation RELU = Activation(TG_UNARY_relu, &RULE_relu, SAVES_RESULT)
 cdef Activation GELU = Activation(TG_UNARY_gelu, &RULE_gelu, SAVES_FIRST)
 cdef Activation GELU_TANH = Activation(TG_UNARY_gelu_tanh, &RULE_gelu_tanh, SAVES_FIRST)
 
+cdef int find_activation(str op, object name, const Activation **f) except -1:
+    """What an op may take along in its launch; NULL for None."""
+    if name is None:
+        f[0] = NULL
+    elif name == "relu":
+        f[0] = &RELU
+    elif name == "gelu":
+        f[0] = &GELU
+    elif name == "gelu_tanh":
+        f[0] = &GELU_TANH
+    else:
+        raise ValueError(f"{op}: the activation must be None, 'relu', 'gelu' or 'gelu_tanh', not {name!r}")
+    return 0
+
+cdef val place_for(const Activation *f, val out, bint on_tape) except NULL:
+    """Where f of out goes: into out's own memory, unless the tape needs both."""
+    if not on_tape:
+        return out
+    return empty_like(out, out.meta.dtype) if f.saves & SAVES_FIRST else shared(out)
+
+cdef val activation_step(const Activation *f, val out, val activated) except NULL:
+    """Puts f, which has been computed along with out, on the tape."""
+    cdef tg_node *n = new_node(f.rule, 1, 1, &out, 2, 0)
+    if f.saves & SAVES_FIRST:
+        save(n, 0, out, 0)
+    return written(n, f.saves, 1, NULL, activated)
+
 cdef val op_linear(val x, val w, val b, const Activation *f) except NULL:
     """x: (*, in), w: (out, in), b: (out) or NULL. Result: (*, out), or f of that unless f is NULL: one launch, but on
     the tape the two steps that it would be otherwise."""
@@ -212,8 +239,8 @@ cdef val op_linear(val x, val w, val b, const Activation *f) except NULL:
         result = flattened(out)
     if b is not NULL and not b.meta.flags & TG_CONTIGUOUS:
         bias = dense_copy(b, b.meta.dtype)
-    if f is not NULL and on_tape:
-        activated = empty_like(out, x.meta.dtype) if f.saves & SAVES_FIRST else shared(out)
+    if f is not NULL:
+        activated = place_for(f, out, on_tape)
     gemm(result, rows, w, FLIP_SECOND, NULL if bias is NULL else bias.data, 0 if f is NULL else 1 + f.row, activated.data)
     if on_tape:
         operand[0], operand[1], operand[2] = x, w, b
@@ -222,10 +249,7 @@ cdef val op_linear(val x, val w, val b, const Activation *f) except NULL:
         save(n, 1, w, 1)
         finish(n, out)
         if f is not NULL:
-            n = new_node(f.rule, 1, 1, &out, 2, 0)
-            if f.saves & SAVES_FIRST:
-                save(n, 0, out, 0)
-            return written(n, f.saves, 1, NULL, activated)
+            return activation_step(f, out, activated)
     return activated
 
 cdef inline val shared(val x) except NULL:

@@ -17,9 +17,23 @@ cdef inline bint is_plain(module, kind, forward) except -1:
     held = module.__dict__
     return "forward" not in held and held.get("_hooks") is None
 
-def chain(dict values, names, input, tuple linear_layer, dict activations):
-    """input through the modules of these names, one after the other. A linear layer takes an activation that follows it
-    along in its launch, which changes neither the numbers nor the tape."""
+cdef bint takes_activation(module, dict layers) except -1:
+    """A layer that does what its class does, and ends with a product."""
+    cdef tuple row = layers.get(type(module))
+    return (row is not None and is_plain(module, type(module), row[0])
+            and (row[1] == 0 or module.padding_mode == "zeros"))
+
+cdef object activated_layer(module, int dims, input, activation):
+    """A Linear (dims = 0) or a convolution over 1 or 2 dimensions, and an activation of what it gives."""
+    if dims == 0:
+        return linear(input, module.weight, module.bias, activation)
+    convolve = conv1d if dims == 1 else conv2d
+    return convolve(input, module.weight, module.bias, module.stride, module.padding, module.dilation, module.groups,
+                    activation)
+
+def chain(dict values, names, input, dict layers, dict activations):
+    """input through the modules of these names, one after the other. A layer that ends with a product takes an activation
+    that follows it along in its launch, which changes neither the numbers nor the tape."""
     cdef object waiting = None, module
     cdef tuple row
     for name in names:
@@ -29,12 +43,12 @@ def chain(dict values, names, input, tuple linear_layer, dict activations):
             if row is not None and is_plain(module, type(module), row[0]):
                 activation = (<dict>row[2]).get(getattr(module, row[1]))
                 if activation is not None:
-                    input = linear(input, waiting.weight, waiting.bias, activation)
+                    input = activated_layer(waiting, (<tuple>layers[type(waiting)])[1], input, activation)
                     waiting = None
                     continue
             input = waiting(input)
             waiting = None
-        if is_plain(module, linear_layer[0], linear_layer[1]):
+        if takes_activation(module, layers):
             waiting = module
         else:
             input = module(input)

@@ -98,6 +98,8 @@ cdef int pool_input(val x, int dims, int64_t *args, str op) except -1:
     for d in range(nd - dims - 1, nd):
         if x.meta.shape[d] == 0:
             raise RuntimeError(f"{op}: only the batch may be empty, but the input has shape {shape_of(x)}")
+        if x.meta.shape[d] > LONGEST:
+            raise RuntimeError(f"{op}: the input of shape {shape_of(x)} is too large: a dimension may have {LONGEST} elements")
     s.planes = x.meta.shape[0] * (x.meta.shape[1] if nd > dims + 1 else 1)
     s.h = tg_pool_axis(1, 1, 1, 1, 0, 1)
     if dims == 2:
@@ -115,7 +117,7 @@ cdef int pool_windows(val x, int dims, int64_t *args, object kernel, object stri
     cdef int64_t strides[2]
     cdef int64_t paddings[2]
     cdef int64_t dilations[2]
-    cdef int64_t room, i, first
+    cdef int64_t room
     cdef int d
     cdef tg_pool_axis *a
     read_sizes(kernel, dims, kernels, 1, op, "kernel_size")
@@ -125,9 +127,9 @@ cdef int pool_windows(val x, int dims, int64_t *args, object kernel, object stri
     for d in range(dims):
         a = &s.w if d == dims - 1 else &s.h
         a.kernel, a.stride, a.padding, a.dilation = kernels[d], strides[d], paddings[d], dilations[d]
-        if 2 * a.padding > (a.kernel - 1) * a.dilation + 1:
-            raise RuntimeError(f"{op}: padding should be at most half of the effective kernel size, but padding is {padding}, "
-                               f"kernel_size {kernel} and dilation {dilation}")
+        if 2 * a.padding > a.kernel:
+            raise RuntimeError(f"{op}: padding should be at most half of the kernel size, but padding is {padding} and "
+                               f"kernel_size {kernel}")
         room = a.size + 2 * a.padding - (a.kernel - 1) * a.dilation - 1
         if ceil_mode:
             room += a.stride - 1
@@ -137,11 +139,6 @@ cdef int pool_windows(val x, int dims, int64_t *args, object kernel, object stri
         if a.out < 1:
             raise RuntimeError(f"{op}: the output would be empty: kernel_size {kernel} (dilation {dilation}) is larger than "
                                f"the input of shape {shape_of(x)} with padding {padding}")
-        for i in range(a.out if a.dilation > 1 else 0):
-            first = i * a.stride - a.padding
-            if first < 0 and first + (a.dilation - 1 - first) // a.dilation * a.dilation >= a.size:
-                raise RuntimeError(f"{op}: a window would read padding only: dilation {dilation} steps over the input of shape "
-                                   f"{shape_of(x)}; use a smaller dilation or padding")
     return 0
 
 cdef int adaptive_windows(int dims, val x, int64_t *args, object output_size, str op) except -1:
@@ -168,11 +165,16 @@ cdef int adaptive_windows(int dims, val x, int64_t *args, object output_size, st
 cdef int64_t widest(const tg_pool_axis *a) noexcept:
     return a.kernel or (a.size - 1) // a.out + 2
 
+cdef bint reads_padding_only(const tg_pool_axis *a) noexcept:
+    """Whether the first window steps over the input; if it does, there is no other."""
+    return a.kernel > 0 and -a.padding + (a.padding + a.dilation - 1) // a.dilation * a.dilation >= a.size
+
 cdef object max_pooled(const int64_t *args, Tensor x, bint return_indices):
     cdef const tg_pooling *s = <const tg_pooling *>args
     cdef int64_t shape[TG_MAX_DIMS]
     cdef int nd = x.v.meta.ndim
-    cdef bint indices = return_indices or s.h.out * s.w.out == 0 or widest(&s.h) * widest(&s.w) > BYTE_PLACES
+    cdef bint indices = (return_indices or s.h.out * s.w.out == 0 or widest(&s.h) * widest(&s.w) > BYTE_PLACES
+                         or reads_padding_only(&s.h) or reads_padding_only(&s.w))
     memcpy(shape, x.v.meta.shape, nd * sizeof(int64_t))
     shape[nd - 1] = s.w.out
     if pool_dims(args) == 2:

@@ -8,11 +8,17 @@ from itertools import groupby
 from tinygrad_lessons._core import Tensor, chain
 
 from .activation import GELU, ReLU
+from .conv import Conv1d, Conv2d
 from .linear import Linear
 from .module import Module
 
-# What `chain` makes one launch of: the layer, and by an attribute of the activation what `linear` calls it.
-_LINEAR = (Linear, Linear.forward)
+# What `chain` makes one launch of: layers, with how many dimensions they go over, and by an attribute of the activation
+# what the layers' functions call it.
+_LAYERS = {
+    Linear: (Linear.forward, 0),
+    Conv1d: (Conv1d.forward, 1),
+    Conv2d: (Conv2d.forward, 2),
+}
 _ACTIVATIONS = {
     ReLU: (ReLU.forward, "inplace", {False: "relu"}),
     GELU: (GELU.forward, "approximate", {"none": "gelu", "tanh": "gelu_tanh"}),
@@ -120,7 +126,7 @@ class Sequential(_Ordered):
             self._assign(args)
 
     def forward(self, input: Tensor) -> Tensor:
-        return chain(self.__dict__, self._registry["module"], input, _LINEAR, _ACTIVATIONS)
+        return chain(self.__dict__, self._registry["module"], input, _LAYERS, _ACTIVATIONS)
 
     def __getitem__(self, index: int | slice) -> Module:
         if isinstance(index, slice):

@@ -468,21 +468,28 @@ def pad(input: Tensor, pad: tuple, mode: str = "constant", value: float | None =
                 f"does not fit an input of shape {tuple(input.shape)}"
             )
     for i in range(len(pad) // 2):
-        input = _pad_dim(input, input.ndim - 1 - i, pad[2 * i], pad[2 * i + 1], mode, value or 0)
+        before, behind = pad[2 * i], pad[2 * i + 1]
+        if before or behind:
+            input = _pad_dim(input, input.ndim - 1 - i, before, behind, mode, value or 0)
     return input
 
 
 def _pad_dim(x, dim, before, behind, mode, value):
+    """One dimension. What is cut off is still there for 'reflect' and 'replicate' to repeat."""
     cut = max(-before, 0), max(-behind, 0)
-    before, behind = max(before, 0), max(behind, 0)
-    if mode == "circular" and any(cut):  # goes round what is left, as in PyTorch
-        x, cut = x.narrow(dim, cut[0], x.shape[dim] - sum(cut)), (0, 0)
+    widen = max(before, 0), max(behind, 0)
     size = x.shape[dim]
-    most = {"reflect": size - 1, "circular": size, "replicate": float("inf") if size else 0}
-    if sum(cut) > size + before + behind or max(before, behind) > most.get(mode, float("inf")):
+    left = size - sum(cut)
+    fits = {
+        "constant": left >= 0,
+        "reflect": max(widen) < size and left + sum(widen) > 0,
+        "replicate": size > 0 and left + sum(widen) > 0,
+        "circular": max(widen) <= left,
+    }
+    if not fits[mode]:
         raise RuntimeError(
             f"pad: an input of shape {tuple(x.shape)} is too small in dimension {dim} for padding "
-            f"{before - cut[0], behind - cut[1]} in mode {mode!r}"
+            f"{before, behind} in mode {mode!r}"
         )
 
     def constant(n):
@@ -495,22 +502,22 @@ def _pad_dim(x, dim, before, behind, mode, value):
         shape[dim] = n
         return x.narrow(dim, start, min(n, 1)).expand(shape)
 
-    if not before and not behind:
-        ends = ()
-    elif mode == "constant":
-        ends = constant(before), constant(behind)
-    elif mode == "reflect":
-        ends = (
-            x.narrow(dim, 1, before).flip(dim),
-            x.narrow(dim, size - 1 - behind, behind).flip(dim),
-        )
-    elif mode == "replicate":
-        ends = repeated(0, before), repeated(max(size - 1, 0), behind)
-    else:
-        ends = x.narrow(dim, size - before, before), x.narrow(dim, 0, behind)
-    if ends:
+    if mode in ("constant", "circular") and any(cut):
+        x, size, cut = x.narrow(dim, cut[0], left), left, (0, 0)
+    if any(widen):
+        if mode == "constant":
+            ends = constant(widen[0]), constant(widen[1])
+        elif mode == "reflect":
+            ends = (
+                x.narrow(dim, 1, widen[0]).flip(dim),
+                x.narrow(dim, size - 1 - widen[1], widen[1]).flip(dim),
+            )
+        elif mode == "replicate":
+            ends = repeated(0, widen[0]), repeated(size - 1, widen[1])
+        else:
+            ends = x.narrow(dim, size - widen[0], widen[0]), x.narrow(dim, 0, widen[1])
         x = _core.cat([ends[0], x, ends[1]], dim)
-    return x.narrow(dim, cut[0], x.shape[dim] - sum(cut)) if any(cut) else x
+    return x.narrow(dim, cut[0], left + sum(widen)) if any(cut) else x
 
 
 # Pooling
@@ -527,9 +534,10 @@ def max_pool1d(
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The maxima of windows over the last dimension of (N, C, L) or (C, L).
 
-    `stride` is the kernel's size if None; padding counts as -∞; `ceil_mode` keeps a last window
-    that reaches behind the end. With `return_indices`, also where each maximum is, as int64.
-    Raises RuntimeError when the windows do not fit.
+    `stride` is the kernel's size if None; padding, at most half the kernel's size, counts as -∞;
+    `ceil_mode` keeps a last window that reaches behind the end. With `return_indices`, also where
+    each maximum is, as int64. A dilated window may read padding only: its maximum is -∞, its index
+    -1, and no gradient goes back. Raises RuntimeError when the windows do not fit.
 
     >>> import tinygrad_lessons as tg
     >>> tg.nn.functional.max_pool1d(tg.tensor([[1.0, 3.0, 2.0, 0.0]]), 2).tolist()
@@ -574,7 +582,9 @@ def avg_pool1d(
     """The averages of windows over the last dimension of (N, C, L) or (C, L).
 
     Padding is zeros, which count in the average unless `count_include_pad` is false; the rest as
-    in max_pool1d.
+    in max_pool1d. A window of n elements sums them one after another up to 64, more in a fixed
+    tree: the average is off by at most min(n, 65 + log₂ n) · u times the average of |x|, where u is
+    2⁻²⁴ (float64: 2⁻⁵³).
 
     >>> import tinygrad_lessons as tg
     >>> tg.nn.functional.avg_pool1d(tg.tensor([[1.0, 3.0, 2.0, 0.0]]), 2).tolist()
