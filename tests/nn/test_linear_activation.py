@@ -130,6 +130,21 @@ def test_a_patched_class_is_honoured(monkeypatch):
     assert bool((model(tg.randn(3, 4)) == 7).all())
 
 
+@pytest.mark.parametrize("kind", [nn.Module, nn.Linear, nn.ReLU])
+def test_a_patched_call_is_honoured(monkeypatch, kind):
+    """As profilers and tracers do it."""
+    seen = []
+
+    def call(self, input):
+        seen.append(type(self))
+        return self.forward(input)
+
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+    monkeypatch.setattr(kind, "__call__", call)
+    model(tg.randn(3, 4))
+    assert seen == [each for each in (nn.Sequential, nn.Linear, nn.ReLU) if issubclass(each, kind)]
+
+
 def test_relu_in_place_writes_over_its_input():
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(inplace=True))
     fused, apart = applied(model, tg.randn(5, 4))

@@ -66,6 +66,8 @@ def test_call_through_super_and_unbound():
     assert nn.Module.__call__(Echo(), 5, k=6) == ((5,), {"k": 6})
     assert callable(Echo())
     assert inspect.signature(Echo()).bind(1, 2, k=3)
+    assert list(inspect.signature(nn.Linear(2, 3)).parameters) == ["input"]
+    assert list(inspect.signature(nn.Linear).parameters)[:2] == ["in_features", "out_features"]
 
 
 def test_missing_forward_says_so():

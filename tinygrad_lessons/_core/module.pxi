@@ -1,18 +1,28 @@
 # What of nn.Module is compiled: its call, and Sequential's forward.
 
+cdef bint hooks_exist = False
+
+def heed_hooks():
+    """From now on, calls of modules look for hooks: so programs without any do not pay for them."""
+    global hooks_exist
+    hooks_exist = True
+
 @cython.auto_pickle(False)
 cdef class Forward:
     """The base of nn.Module: calling it is calling its forward(), with no Python frame in between."""
 
     def __call__(self, *args, **kwargs):
+        if hooks_exist and self._hooks is not None:
+            return self._hooks.call(self, args, kwargs)
         if len(args) == 1 and not kwargs:
             return self.forward(args[0])
         return self.forward(*args, **kwargs)
 
 cdef inline bint is_plain(module, kind, forward) except -1:
-    """Nobody has changed what a module of this kind does: no subclass, no other forward, no hook."""
+    """Nobody has changed what a module of this kind does: no subclass, no other forward or call, no hook."""
     cdef dict held
-    if type(module) is not kind or kind.forward is not forward:
+    if type(module) is not kind or kind.forward is not forward \
+            or (<PyTypeObject *>kind).tp_call is not (<PyTypeObject *>Forward).tp_call:
         return False
     held = module.__dict__
     return "forward" not in held and held.get("_hooks") is None

@@ -5,16 +5,21 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from tinygrad_lessons._core import Forward, Parameter, Tensor, empty, no_grad
+from tinygrad_lessons._core import Forward, Parameter, Tensor, empty, heed_hooks, no_grad
 
 from .hooks import Hooks, RemovableHandle
 from .state import IncompatibleKeys, load
 
 
-def _call_with_hooks(self, *args, **kwargs):
-    if self._hooks is None:
-        return self.forward(*args, **kwargs)
-    return self._hooks.call(self, args, kwargs)
+class _ForwardSignature:
+    """What `inspect.signature(module)` finds: the compiled call has none of its own."""
+
+    def __get__(self, module, kind):
+        if module is None:
+            raise AttributeError("__signature__")  # a class has that of its constructor
+        from inspect import signature  # heavy, and seldom asked for
+
+        return signature(module.forward)
 
 
 class Module(Forward):
@@ -42,6 +47,7 @@ class Module(Forward):
 
     training: bool
     _hooks = None
+    __signature__ = _ForwardSignature()
 
     def __init__(self):
         self.__dict__.update(training=True, _registry={kind: {} for kind in _CLASS})
@@ -91,8 +97,8 @@ class Module(Forward):
         return hooks.add(hooks.backward, hook, prepend)
 
     def _hooked(self):
-        """The module's hooks; from the first one in the process on, calls look for hooks."""
-        Module.__call__ = _call_with_hooks
+        """The module's hooks."""
+        heed_hooks()
         if self._hooks is None:
             self._hooks = Hooks()
         return self._hooks
