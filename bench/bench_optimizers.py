@@ -9,9 +9,16 @@ RULES = {
     "adamw": ("AdamW", {"fused": True}, 14, 28),
     "sgd": ("SGD", {"fused": True, "momentum": 0.9}, 4, 20),
     "adagrad": ("Adagrad", {"fused": True}, 6, 20),
-    "rmsprop": ("RMSprop", {}, 7, 20),  # PyTorch has no fused one
+    "rmsprop": ("RMSprop", {}, 7, 20),  # PyTorch has no fused one of this and the following
+    "adadelta": ("Adadelta", {}, 12, 28),
+    "adamax": ("Adamax", {}, 8, 28),
+    "nadam": ("NAdam", {}, 13, 28),
+    "radam": ("RAdam", {}, 12, 28),
+    "rprop": ("Rprop", {}, 9, 28),
+    "asgd": ("ASGD", {}, 6, 20),
 }
-CASES = [(rule, 1, 10**7) for rule in RULES]
+CASES = [(rule, 1, 10**7) for rule in ("adam", "adamw", "sgd", "adagrad", "rmsprop")]
+CASES += [(rule, 1, 10**6) for rule in list(RULES)[5:]]
 CASES += [("adam", 10, 1000), ("adam", 1000, 100), ("sgd", 1000, 100)]
 
 

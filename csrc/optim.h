@@ -7,12 +7,13 @@
 #include "kernels.h"
 
 #define TG_OPTIM_STATES 4
+#define TG_OPTIM_NUMBERS 3
 
 typedef struct {
     void *param;
-    const void *grad;              /* NULL: no gradient this time, the row is passed over */
-    void *state[TG_OPTIM_STATES];  /* the rule's STATE in order; unread where the rule does not keep it */
-    float *step;                   /* updates so far; the kernel counts on */
+    const void *grad;                 /* NULL: no gradient this time, the row is passed over */
+    void *state[TG_OPTIM_STATES];     /* the rule's STATE in order; unread where the rule does not keep it */
+    float *number[TG_OPTIM_NUMBERS];  /* updates so far, then the rule's other NUMBERS; the kernel moves them on */
     int64_t numel;
 } tg_optim_row;
 

@@ -22,11 +22,21 @@ static int options_of(int rule)
 
 enum { PARAM, GRAD, STATE, ARRAYS = STATE + TG_OPTIM_STATES };
 
-static tg_optim_row row_of(array *a, float *step)
+typedef float numbers[TG_OPTIM_NUMBERS]; /* the step count first */
+
+static tg_optim_row row_of(array *a, float *number)
 {
-    tg_optim_row row = {.param = a[PARAM].p, .grad = a[GRAD].p, .step = step, .numel = a[PARAM].n};
+    tg_optim_row row = {.param = a[PARAM].p, .grad = a[GRAD].p, .numel = a[PARAM].n};
     for (int k = 0; k < TG_OPTIM_STATES; k++) row.state[k] = a[STATE + k].p;
+    for (int k = 0; k < TG_OPTIM_NUMBERS; k++) row.number[k] = &number[k];
     return row;
+}
+
+static float *start(float *number, float step)
+{
+    number[0] = step;
+    for (int k = 1; k < TG_OPTIM_NUMBERS; k++) number[k] = 1.f / (float)(k + 1);
+    return number;
 }
 
 /* A tensor cut into pieces, each in memory of its own, comes out bit for bit as the whole tensor. */
@@ -35,7 +45,7 @@ static void pieces(int rule, tg_dtype t, int flags, const double *h)
     const int64_t n = random_size(300);
     enum { CUTS = 4 };
     array whole[ARRAYS], part[CUTS][ARRAYS];
-    float steps[CUTS + 1];
+    numbers number[CUTS + 1];
     tg_optim_row rows[CUTS + 1];
     int64_t cut[CUTS + 1] = {0, random_below(n + 1), random_below(n + 1), random_below(n + 1), n};
     for (int i = 1; i < CUTS; i++)
@@ -52,15 +62,14 @@ static void pieces(int rule, tg_dtype t, int flags, const double *h)
             for (int64_t i = cut[j]; i < cut[j + 1]; i++) set(part[j][k], i - cut[j], get(whole[k], i));
         }
     }
-    for (int j = 0; j < CUTS; j++) {
-        steps[j] = 3;
-        rows[j] = row_of(part[j], &steps[j]);
-    }
-    steps[CUTS] = 3;
-    rows[CUTS] = row_of(whole, &steps[CUTS]);
+    for (int j = 0; j < CUTS; j++) rows[j] = row_of(part[j], start(number[j], 3));
+    rows[CUTS] = row_of(whole, start(number[CUTS], 3));
     tg_call c = {.fn = tg_k->optim[rule][t == TG_F64], .n = {CUTS + 1}, .p = {rows}, .flags = flags, .hyper = h};
     c.fn(&c);
-    for (int j = 0; j <= CUTS; j++) CHECK(steps[j] == 4, "%s: step %g", rules[rule][0], steps[j]);
+    for (int j = 0; j <= CUTS; j++) {
+        CHECK(number[j][0] == 4, "%s: step %g", rules[rule][0], number[j][0]);
+        CHECK(!memcmp(number[j], number[0], sizeof(numbers)), "%s: numbers of piece %d", rules[rule][0], j);
+    }
     for (int k = 0; k < ARRAYS; k++) {
         for (int j = 0; j < CUTS; j++) {
             array same = array_new(t, part[j][k].n);
@@ -78,7 +87,7 @@ static void rows_apart(int rule, tg_dtype t, int flags, const double *h)
 {
     enum { ROWS = 5 };
     array a[ROWS][ARRAYS], before[ROWS][ARRAYS];
-    float steps[ROWS];
+    numbers number[ROWS], other;
     tg_optim_row rows[ROWS];
     for (int r = 0; r < ROWS; r++) {
         for (int k = 0; k < ARRAYS; k++) {
@@ -86,15 +95,16 @@ static void rows_apart(int rule, tg_dtype t, int flags, const double *h)
             for (int64_t i = 0; i < 5 && !r; i++) set(a[r][k], i, 0.5 + random_unit());
             before[r][k] = array_copy(a[r][k]);
         }
-        steps[r] = r == 3 ? 7 : 0;
-        rows[r] = row_of(a[r], &steps[r]);
+        rows[r] = row_of(a[r], start(number[r], r == 3 ? 7 : 0));
         if (r == 1) rows[r].grad = NULL;
     }
     tg_call c = {.fn = tg_k->optim[rule][t == TG_F64], .n = {ROWS}, .p = {rows}, .flags = flags, .hyper = h};
     c.fn(&c);
     for (int r = 0; r < ROWS; r++) {
-        CHECK(steps[r] == (r == 1 ? 0 : r == 3 ? 8 : 1), "%s: row %d is at step %g", rules[rule][0], r, steps[r]);
-        CHECK(same_bits(a[r][PARAM], before[r][PARAM]) == (r == 1), "%s: row %d moved or not", rules[rule][0], r);
+        CHECK(number[r][0] == (r == 1 ? 0 : r == 3 ? 8 : 1), "%s: row %d is at step %g", rules[rule][0], r, number[r][0]);
+        int still = 1;
+        for (int k = 0; k < ARRAYS; k++) still &= same_bits(a[r][k], before[r][k]);
+        CHECK(still == (r == 1), "%s: row %d moved or not", rules[rule][0], r);
         CHECK(same_bits(a[r][GRAD], before[r][GRAD]), "%s: the gradient was written", rules[rule][0]);
         for (int k = 0; k < ARRAYS; k++) {
             if (r == 2 || r == 4)
@@ -102,6 +112,9 @@ static void rows_apart(int rule, tg_dtype t, int flags, const double *h)
             if (r == 1) CHECK(same_bits(a[r][k], before[r][k]), "%s: array %d without gradient", rules[rule][0], k);
         }
     }
+    CHECK(!memcmp(number[1], start(other, 0), sizeof other), "%s: the numbers without gradient", rules[rule][0]);
+    for (int r = 2; r < ROWS; r += 2)
+        CHECK(!memcmp(number[r], number[0], sizeof other), "%s: numbers of row %d", rules[rule][0], r);
     for (int r = 0; r < ROWS; r++)
         for (int k = 0; k < ARRAYS; k++) array_free(a[r][k]), array_free(before[r][k]);
 }
@@ -111,7 +124,7 @@ static void large(int rule, tg_dtype t, int flags)
 {
     enum { N = 150001, ROW = 1000, ROWS = (N - 1) / ROW + 1 };
     array a[ARRAYS], b[ARRAYS];
-    float steps[ROWS + 1];
+    numbers number[ROWS + 1];
     tg_optim_row rows[ROWS + 1];
     for (int k = 0; k < ARRAYS; k++) {
         a[k] = array_new(t, N);
@@ -119,8 +132,7 @@ static void large(int rule, tg_dtype t, int flags)
         b[k] = array_copy(a[k]);
     }
     for (int r = 0; r <= ROWS; r++) {
-        steps[r] = 2;
-        rows[r] = row_of(r < ROWS ? a : b, &steps[r]);
+        rows[r] = row_of(r < ROWS ? a : b, start(number[r], 2));
         if (r == ROWS) break;
         const int64_t bytes = (int64_t)r * ROW * element_size[t];
         rows[r].param = (char *)rows[r].param + bytes;
@@ -130,7 +142,8 @@ static void large(int rule, tg_dtype t, int flags)
     }
     tg_call c = {.fn = tg_k->optim[rule][t == TG_F64], .n = {ROWS + 1}, .p = {rows}, .flags = flags, .hyper = hyper};
     c.fn(&c);
-    CHECK(steps[ROWS] == 3, "%s: a large tensor is at step %g", rules[rule][0], steps[ROWS]);
+    CHECK(number[ROWS][0] == 3, "%s: a large tensor is at step %g", rules[rule][0], number[ROWS][0]);
+    CHECK(!memcmp(number[ROWS], number[0], sizeof(numbers)), "%s: the numbers of a large tensor", rules[rule][0]);
     for (int k = 0; k < ARRAYS; k++) {
         CHECK(same_bits(a[k], b[k]), "%s: array %d of a large tensor", rules[rule][0], k);
         array_free(a[k]), array_free(b[k]);
@@ -143,13 +156,13 @@ static double seconds_with(double moment)
     enum { N = 4096 };
     static const double plain[] = {0, 0.01, 0.9, 0.99, 1e-8};
     array a[ARRAYS];
-    float step = 5;
+    numbers number;
     double best = 1;
     for (int k = 0; k < ARRAYS; k++) {
         a[k] = array_new(TG_F32, N);
         for (int64_t i = 0; i < N; i++) set(a[k], i, k == GRAD ? 0 : k == PARAM ? 1 : moment);
     }
-    tg_optim_row row = row_of(a, &step);
+    tg_optim_row row = row_of(a, start(number, 5));
     tg_call c = {.fn = tg_k->optim[TG_OPTIM_adam][0], .n = {1}, .p = {&row}, .hyper = plain};
     for (int again = 0; again < 50; again++) {
         for (int k = STATE; k < ARRAYS; k++)

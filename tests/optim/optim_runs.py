@@ -6,15 +6,7 @@ from checks import generator
 STEPS = 100
 SHAPES = [(), (1,), (3,), (5, 7), (2, 3, 4), (65,), (0, 2)]
 
-SGD_OPTIONS = [
-    {"lr": 0.1},
-    {"lr": 0.1, "weight_decay": 0.2},
-    {"lr": 0.1, "maximize": True, "weight_decay": 0.2},
-    {"lr": 0.05, "momentum": 0.9},
-    {"lr": 0.05, "momentum": 0.9, "dampening": 0.4},
-    {"lr": 0.05, "momentum": 0.9, "nesterov": True},
-    {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.1, "maximize": True},
-]
+DECOUPLED = {"decoupled_weight_decay": True, "weight_decay": 0.1}
 ADAM_OPTIONS = [
     {"lr": 0.01},
     {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05},
@@ -23,13 +15,68 @@ ADAM_OPTIONS = [
     {"lr": 0.01, "amsgrad": True},
     {"lr": 0.01, "amsgrad": True, "weight_decay": 0.1, "betas": (0.8, 0.5), "eps": 1e-3},
 ]
-ADAMW = {"decoupled_weight_decay": True, "weight_decay": 0.01}
+# The class: its option grid.
+OPTIONS = {
+    "SGD": [
+        {"lr": 0.1},
+        {"lr": 0.1, "weight_decay": 0.2},
+        {"lr": 0.1, "maximize": True, "weight_decay": 0.2},
+        {"lr": 0.05, "momentum": 0.9},
+        {"lr": 0.05, "momentum": 0.9, "dampening": 0.4},
+        {"lr": 0.05, "momentum": 0.9, "nesterov": True},
+        {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.1, "maximize": True},
+    ],
+    "ASGD": [
+        {"lr": 0.05},
+        {"lr": 0.05, "lambd": 0.1, "alpha": 0.5, "t0": 10},
+        {"lr": 0.05, "lambd": 0.1, "t0": 0, "weight_decay": 0.2, "maximize": True},
+    ],
+    "Rprop": [
+        {"lr": 0.01},
+        {"lr": 0.01, "etas": (0.4, 1.5), "step_sizes": (0.005, 0.02), "maximize": True},
+    ],
+    "Adagrad": [
+        {"lr": 0.1},
+        {"lr": 0.1, "lr_decay": 0.1, "eps": 0.01},
+        {"lr": 0.1, "initial_accumulator_value": 0.5, "weight_decay": 0.2, "maximize": True},
+    ],
+    "RMSprop": [
+        {"lr": 0.01},
+        {"lr": 0.01, "alpha": 0.8, "eps": 0.01, "weight_decay": 0.2},
+        {"lr": 0.01, "momentum": 0.9, "maximize": True, "weight_decay": 0.2},
+        {"lr": 0.01, "centered": True, "eps": 1e-3},
+        {"lr": 0.01, "centered": True, "momentum": 0.8, "alpha": 0.9, "weight_decay": 0.2},
+    ],
+    "Adadelta": [
+        {"lr": 1.0},
+        {"lr": 0.5, "rho": 0.5, "eps": 1e-3, "weight_decay": 0.2, "maximize": True},
+    ],
+    "Adam": ADAM_OPTIONS,
+    "AdamW": ADAM_OPTIONS,
+    "Adamax": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "weight_decay": 0.2, "maximize": True},
+    ],
+    "NAdam": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "momentum_decay": 0.1},
+        {"lr": 0.01, "weight_decay": 0.2, "maximize": True},
+        {"lr": 0.01, **DECOUPLED},
+    ],
+    "RAdam": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "weight_decay": 0.2, "maximize": True},
+        {"lr": 0.01, **DECOUPLED},
+    ],
+}
+RULES = {"AdamW": "adam"}  # where a class is not called as its rule
+FIXED = {"AdamW": {"decoupled_weight_decay": True, "weight_decay": 0.01}}  # what a class sets
 
 # (name of the class, rule, what the class sets, options)
 CASES = [
-    *[("SGD", "sgd", {}, options) for options in SGD_OPTIONS],
-    *[("Adam", "adam", {}, options) for options in ADAM_OPTIONS],
-    *[("AdamW", "adam", ADAMW, options) for options in ADAM_OPTIONS],
+    (name, RULES.get(name, name.lower()), FIXED.get(name, {}), options)
+    for name, grid in OPTIONS.items()
+    for options in grid
 ]
 IDS = [
     f"{name}({', '.join(f'{k}={v}' for k, v in options.items())})" for name, _, _, options in CASES

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from optim_references import MUTANTS, REFERENCES, RIGHT
-from optim_runs import CASES, IDS, assert_same_path, run, run_reference
+from optim_references import MUTANTS, REFERENCES, mutant
+from optim_runs import CASES, IDS, OPTIONS, assert_same_path, run, run_reference
 
 import tinygrad_lessons as tg
 from tinygrad_lessons import optim
@@ -64,12 +64,17 @@ def paths_differ(rule, wrong):
 
 @pytest.mark.parametrize("mistake", MUTANTS)
 def test_mistakes_are_caught(mistake):
-    assert paths_differ(*MUTANTS[mistake])
+    rule, *changes = MUTANTS[mistake]
+    assert paths_differ(rule, mutant(rule, *changes))
 
 
-@pytest.mark.parametrize("rule", RIGHT)
+@pytest.mark.parametrize("rule", REFERENCES)
 def test_what_the_mistakes_are_made_from_is_right(rule):
-    assert not paths_differ(rule, RIGHT[rule])
+    assert not paths_differ(rule, mutant(rule))
+
+
+def test_every_rule_has_mistakes():
+    assert {rule for rule, *_ in MUTANTS.values()} == set(REFERENCES)
 
 
 # ---- closed forms, with gradients from the tape ----
@@ -146,13 +151,60 @@ def test_adamw_without_gradient_only_decays():
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("name", OPTIONS)
 def test_infinite_parameters_stay_infinite(name):
     p = tg.tensor([-float("inf"), 1.0], requires_grad=True)
     p.grad = tg.tensor([0.0, 1.0])
-    getattr(optim, name)([p], lr=0.1, weight_decay=0).step()
+    options = {"weight_decay": 0} if name == "AdamW" else {}
+    getattr(optim, name)([p], lr=0.1, **options).step()
     assert p[0].item() == -float("inf")
     assert p[1].item() < 1
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_nan_gradient_is_seen(name):
+    p = tg.tensor([1.0, 1.0], requires_grad=True)
+    optimizer = getattr(optim, name)([p], lr=0.1)
+    for g in ([1.0, 1.0], [float("nan"), 1.0], [1.0, 1.0]):
+        p.grad = tg.tensor(g)
+        optimizer.step()
+    assert np.isnan(p[0].item())
+    assert np.isfinite(p[1].item())
+
+
+@pytest.mark.kernel
+def test_rprop_sees_tiny_gradients():
+    """Their product would be zero."""
+    p = tg.tensor([0.0], requires_grad=True)
+    rprop = optim.Rprop([p], lr=1.0)
+    for _ in range(2):
+        p.grad = tg.tensor([-1e-30])
+        rprop.step()
+    assert p.item() == pytest.approx(1.0 + 1.2)
+
+
+@pytest.mark.kernel
+def test_a_variance_below_zero_counts_as_zero():
+    p = tg.tensor([0.0], requires_grad=True)
+    rmsprop = optim.RMSprop([p], lr=1.0, alpha=0.5, eps=1.0, centered=True)
+    for t in range(60):
+        p.grad = tg.tensor([0.1 + 1e-9 * t])
+        rmsprop.step()
+        assert np.isfinite(p.item())
+
+
+@pytest.mark.kernel
+def test_asgd_averages_from_t0_on():
+    p = tg.tensor([0.0], dtype=tg.float64, requires_grad=True)
+    asgd = optim.ASGD([p], lr=0.1, lambd=0.0, t0=2)
+    path = []
+    for g in (1.0, -2.0, 3.0, 0.5, -1.0):
+        p.grad = tg.tensor([g], dtype=tg.float64)
+        asgd.step()
+        path.append(p.item())
+        # mu is 1 for as long as t - t0 is at most 1, then 1/2, 1/3, …
+        assert asgd.state[p]["ax"].item() == pytest.approx(np.mean(path[3:] or path[-1:]), abs=1e-8)
 
 
 @pytest.mark.kernel

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from copy import deepcopy
 from types import MethodType
 
-from tinygrad_lessons._core import MultiTensorStep, Tensor, clear_gradients, enable_grad, take_steps
+from tinygrad_lessons._core import (
+    OPTIM_RULES,
+    MultiTensorStep,
+    Tensor,
+    clear_gradients,
+    enable_grad,
+    take_steps,
+)
 from tinygrad_lessons.nn.hooks import RemovableHandle
 
 from .state import State, copied
@@ -17,6 +24,10 @@ _NOT_NEGATIVE = {
     "eps": "epsilon value",
     "momentum": "momentum value",
     "weight_decay": "weight_decay value",
+    "lr_decay": "lr_decay value",
+    "initial_accumulator_value": "initial_accumulator_value value",
+    "momentum_decay": "momentum_decay value",
+    "rho": "rho value",
 }
 
 _hook_keys = itertools.count()
@@ -191,10 +202,14 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        take_steps(self._compiled(), self.param_groups, self._state)
+        return loss
+
+    def _compiled(self):
+        """The compiled step of each group."""
         if len(self._steps) != len(self.param_groups):
             self._steps = [MultiTensorStep(self._rule) for _ in self.param_groups]
-        take_steps(self._steps, self.param_groups, self._state)
-        return loss
+        return self._steps
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Let go of all gradients, or fill them with zeros if not `set_to_none`.
@@ -268,8 +283,8 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping) -> None:
         """Take over the state and options of a `state_dict`, also one of PyTorch's.
 
-        State is copied, in the type of its parameter. Leaves may be tensors or whatever NumPy
-        reads as an array. Parameters are matched by their order; the options of the groups are
+        State is copied, in the type of its parameter; numbers such as `step` stay float32. Leaves
+        may be tensors or whatever NumPy reads as an array. Parameters are matched by their order; the options of the groups are
         those of `state_dict` afterwards.
 
         Raises:
@@ -306,10 +321,12 @@ class Optimizer:
             group["params"] = own["params"]
             if "param_names" in own:
                 group.setdefault("param_names", own["param_names"])
-        state = {}
+        state, numbers = {}, {"step"}
+        if self._rule is not None:
+            numbers.update(OPTIM_RULES[self._rule].numbers)
         for key, value in state_dict["state"].items():
             param = owners.get(key)
-            state[key if param is None else param] = copied(value, param)
+            state[key if param is None else param] = copied(value, param, numbers)
         self.__setstate__({"state": state, "param_groups": saved})
 
     def __getstate__(self):
