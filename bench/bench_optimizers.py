@@ -16,6 +16,12 @@ RULES = {
     "radam": ("RAdam", {}, 12, 28),
     "rprop": ("Rprop", {}, 9, 28),
     "asgd": ("ASGD", {}, 6, 20),
+    "lion": ("Lion", {}, 8, 20),
+    "yogi": ("Yogi", {}, 12, 28),
+    "adabelief": ("AdaBelief", {}, 13, 28),
+    "adan": ("Adan", {}, 20, 44),
+    "sgd schedule-free": ("SGDScheduleFree", {}, 7, 20),
+    "adamw schedule-free": ("AdamWScheduleFree", {}, 14, 28),
 }
 CASES = [(rule, 1, 10**7) for rule in ("adam", "adamw", "sgd", "adagrad", "rmsprop")]
 CASES += [(rule, 1, 10**6) for rule in list(RULES)[5:]]
@@ -31,9 +37,13 @@ CASES += [("adam", 10, 1000), ("adam", 1000, 100), ("sgd", 1000, 100)]
 )
 def bench_optimizer(measure, taped, tensor, rule, tensors, size):
     name, options, operations, moved = RULES[rule]
+    if not hasattr(taped.optim, name):
+        pytest.skip(f"no {name} here")
     parameters = [taped.nn.Parameter(tensor(size)) for _ in range(tensors)]
     for parameter in parameters:
         parameter.grad = tensor(size)
     optimizer = getattr(taped.optim, name)(parameters, lr=LR, **options)
+    if hasattr(optimizer, "train"):
+        optimizer.train()
     count = tensors * size
     measure("step()", step=optimizer.step, operations=operations * count, moved=moved * count)

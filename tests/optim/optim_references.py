@@ -219,10 +219,158 @@ def radam(
     return p - lr * r * m_hat * np.sqrt(1 - b2**t) / (np.sqrt(v) + eps)
 
 
+def yogi(
+    p,
+    g,
+    state,
+    *,
+    lr,
+    betas=(0.9, 0.999),
+    eps=1e-3,
+    weight_decay=0.0,
+    initial_accumulator_value=1e-6,
+    decoupled_weight_decay=False,
+    maximize=False,
+):
+    """Zaheer et al. 2018, algorithm 2, with the bias correction of Kingma and Ba 2015, section 2."""
+    b1, b2 = betas
+    g = signed(g, p, 0 if decoupled_weight_decay else weight_decay, maximize)
+    p = p - lr * weight_decay * p if decoupled_weight_decay else p
+    t, m, v = state.get("all", (0, 0.0, initial_accumulator_value))
+    t = t + 1
+    m = b1 * m + (1 - b1) * g
+    v = v - (1 - b2) * np.sign(v - g**2) * g**2
+    state["all"] = t, m, v
+    return p - lr * np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + eps)
+
+
+def adabelief(
+    p,
+    g,
+    state,
+    *,
+    lr,
+    betas=(0.9, 0.999),
+    eps=1e-16,
+    weight_decay=0.0,
+    amsgrad=False,
+    decoupled_weight_decay=True,
+    maximize=False,
+):
+    """Zhuang et al. 2020, algorithm 2."""
+    b1, b2 = betas
+    g = signed(g, p, 0 if decoupled_weight_decay else weight_decay, maximize)
+    p = p - lr * weight_decay * p if decoupled_weight_decay else p
+    t, m, s, s_max = state.get("all", (0, 0.0, 0.0, 0.0))
+    t = t + 1
+    m = b1 * m + (1 - b1) * g
+    s = b2 * s + (1 - b2) * (g - m) ** 2 + eps
+    s_max = np.maximum(s_max, s)
+    state["all"] = t, m, s, s_max
+    s_hat = (s_max if amsgrad else s) / (1 - b2**t)
+    return p - lr * m / (1 - b1**t) / (np.sqrt(s_hat) + eps)
+
+
+def adan(
+    p,
+    g,
+    state,
+    *,
+    lr,
+    betas=(0.98, 0.92, 0.99),
+    eps=1e-8,
+    weight_decay=0.0,
+    no_prox=False,
+    maximize=False,
+):
+    """Xie et al. 2022, algorithm 1; its betas are 1 - betas here."""
+    b1, b2, b3 = betas
+    g = signed(g, p, 0, maximize)
+    t, m, v, n, old = state.get("all", (0, 0.0, 0.0, 0.0, g))
+    t = t + 1
+    m = b1 * m + (1 - b1) * g
+    v = b2 * v + (1 - b2) * (g - old)
+    n = b3 * n + (1 - b3) * (g + b2 * (g - old)) ** 2
+    state["all"] = t, m, v, n, g
+    m_hat, v_hat, n_hat = m / (1 - b1**t), v / (1 - b2**t), n / (1 - b3**t)
+    change = lr * (m_hat + b2 * v_hat) / (np.sqrt(n_hat) + eps)
+    if no_prox:
+        return (1 - lr * weight_decay) * p - change
+    return (p - change) / (1 + lr * weight_decay)
+
+
+def lion(p, g, state, *, lr, betas=(0.9, 0.99), weight_decay=0.0, maximize=False):
+    """Chen et al. 2023, program 1."""
+    b1, b2 = betas
+    g = signed(g, p, 0, maximize)
+    m = state.get("m", 0.0)
+    p = p - lr * (np.sign(b1 * m + (1 - b1) * g) + weight_decay * p)
+    state["m"] = b2 * m + (1 - b2) * g
+    return p
+
+
+def sgd_schedule_free(
+    p,
+    g,
+    state,
+    *,
+    lr,
+    momentum=0.9,
+    weight_decay=0.0,
+    warmup_steps=0,
+    r=0.0,
+    weight_lr_power=2.0,
+    maximize=False,
+):
+    """Defazio et al. 2024, equations 5 to 7."""
+    g = signed(g, p, weight_decay, maximize)
+    t, x, z, most, total = state.get("all", (0, p, p, np.float32(0), np.float32(0)))
+    t = t + 1
+    rate = lr * min(1, t / warmup_steps) if warmup_steps else lr
+    weight = t**r * max(rate, np.float64(most)) ** weight_lr_power
+    whole = np.float64(total) + weight
+    z = z - rate * g
+    x = (1 - weight / whole) * x + weight / whole * z
+    state["all"] = t, x, z, np.float32(max(rate, most)), np.float32(whole)
+    return (1 - momentum) * z + momentum * x
+
+
+def adamw_schedule_free(
+    p,
+    g,
+    state,
+    *,
+    lr,
+    betas=(0.9, 0.999),
+    eps=1e-8,
+    weight_decay=0.0,
+    warmup_steps=0,
+    r=0.0,
+    weight_lr_power=2.0,
+    maximize=False,
+):
+    """Defazio et al. 2024, algorithm 1."""
+    b1, b2 = betas
+    g = signed(g, p, 0, maximize)
+    t, v, x, z, most, total = state.get("all", (0, 0.0, p, p, np.float32(0), np.float32(0)))
+    t = t + 1
+    v = b2 * v + (1 - b2) * g**2
+    rate = lr * min(1, t / warmup_steps) if warmup_steps else lr
+    weight = t**r * max(rate, np.float64(most)) ** weight_lr_power
+    whole = np.float64(total) + weight
+    z = z - rate * (g / (np.sqrt(v / (1 - b2**t)) + eps) + weight_decay * p)
+    x = (1 - weight / whole) * x + weight / whole * z
+    state["all"] = t, v, x, z, np.float32(max(rate, most)), np.float32(whole)
+    return (1 - b1) * z + b1 * x
+
+
 REFERENCES = {
     rule.__name__: rule
-    for rule in (sgd, asgd, rprop, adagrad, rmsprop, adadelta, adam, adamax, nadam, radam)
-}
+    for rule in (
+        sgd, asgd, rprop, adagrad, rmsprop, adadelta, adam, adamax, nadam, radam,
+        yogi, adabelief, adan, lion, sgd_schedule_free, adamw_schedule_free,
+    )
+}  # fmt: skip
 
 # What is wrong -> (rule, what stands in the reference, what stands there instead, and so on).
 MUTANTS = {
@@ -352,6 +500,73 @@ MUTANTS = {
         "return p - lr * m_hat\n",
         "return p - lr * m_hat / (np.sqrt(v / (1 - b2**t)) + eps)\n",
     ),
+    "Yogi forgets as Adam": (
+        "yogi",
+        "v - (1 - b2) * np.sign(v - g**2) * g**2",
+        "b2 * v + (1 - b2) * g**2",
+    ),
+    "Yogi starts at zero": ("yogi", "0.0, initial_accumulator_value)", "0.0, 0.0)"),
+    "Yogi corrects inside epsilon": ("yogi", "+ eps)", "+ eps * np.sqrt(1 - b2**t))"),
+    "AdaBelief believes the square": ("adabelief", "(g - m) ** 2", "g**2"),
+    "AdaBelief adds no epsilon to the mean": ("adabelief", "2 + eps", "2"),
+    "AdaBelief measures from the old mean": ("adabelief", "(g - m) ** 2", "((g - m) / b1) ** 2"),
+    "AdaBelief decays coupled": (
+        "adabelief",
+        "0 if decoupled_weight_decay else weight_decay",
+        "weight_decay",
+        "p - lr * weight_decay * p if decoupled_weight_decay else p",
+        "p",
+    ),
+    "Adan starts from zero": ("adan", "0.0, g))", "0.0, 0.0))"),
+    "Adan steps along m alone": ("adan", "m_hat + b2 * v_hat", "m_hat"),
+    "Adan squares the gradient alone": ("adan", "(g + b2 * (g - old)) ** 2", "g**2"),
+    "Adan's betas are the paper's": (
+        "adan",
+        "b1, b2, b3 = betas",
+        "b1, b2, b3 = (1 - b for b in betas)",
+    ),
+    "Adan shrinks before the step": (
+        "adan",
+        "(p - change) / (1 + lr * weight_decay)",
+        "p / (1 + lr * weight_decay) - change",
+    ),
+    "Lion steps along the new momentum": (
+        "lion",
+        "(b1 * m + (1 - b1) * g)",
+        "(b2 * m + (1 - b2) * g)",
+    ),
+    "Lion keeps what it steps along": (
+        "lion",
+        "b2 * m + (1 - b2) * g\n",
+        "b1 * m + (1 - b1) * g\n",
+    ),
+    "Lion decays without the learning rate": (
+        "lion",
+        "+ weight_decay * p)",
+        "+ weight_decay / lr * p)",
+    ),
+    "Schedule-Free averages before the step": (
+        "sgd_schedule_free",
+        "whole * z",
+        "whole * (z + rate * g)",
+    ),
+    "Schedule-Free weighs all alike": ("sgd_schedule_free", "weight = t**r *", "weight = 1 + 0 *"),
+    "Schedule-Free mixes the other way": (
+        "sgd_schedule_free",
+        "(1 - momentum) * z + momentum * x",
+        "momentum * z + (1 - momentum) * x",
+    ),
+    "Schedule-Free warms up one step early": (
+        "sgd_schedule_free",
+        "t / warmup_steps",
+        "(t + 1) / warmup_steps",
+    ),
+    "Schedule-Free AdamW decays at z": (
+        "adamw_schedule_free",
+        "weight_decay * p",
+        "weight_decay * z",
+    ),
+    "Schedule-Free AdamW corrects nothing": ("adamw_schedule_free", "v / (1 - b2**t)", "v"),
 }
 
 

@@ -69,18 +69,63 @@ OPTIONS = {
         {"lr": 0.01, **DECOUPLED},
     ],
 }
-RULES = {"AdamW": "adam"}  # where a class is not called as its rule
+# Those that PyTorch does not have.
+OURS = {
+    "Yogi": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "initial_accumulator_value": 0.1},
+        {"lr": 0.01, "weight_decay": 0.2, "maximize": True},
+        {"lr": 0.01, **DECOUPLED},
+    ],
+    "AdaBelief": [
+        {"lr": 0.01, "eps": 1e-4},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "amsgrad": True, "weight_decay": 0.1},
+        {"lr": 0.01, "eps": 0.01, "weight_decay": 0.2, "maximize": True},
+        {"lr": 0.01, "eps": 0.01, "weight_decay": 0.2, "decoupled_weight_decay": False},
+    ],
+    "Adan": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.8, 0.9), "eps": 0.05, "weight_decay": 0.2, "maximize": True},
+        {"lr": 0.01, "weight_decay": 0.2, "no_prox": True},
+    ],
+    "Lion": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.8), "weight_decay": 0.2, "maximize": True},
+    ],
+    "SGDScheduleFree": [
+        {"lr": 0.1},
+        {"lr": 0.1, "momentum": 0.5, "warmup_steps": 20, "weight_decay": 0.2, "maximize": True},
+        {"lr": 0.1, "r": 1.5, "weight_lr_power": 1.0, "warmup_steps": 7},
+    ],
+    "AdamWScheduleFree": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "warmup_steps": 20, "maximize": True},
+        {"lr": 0.01, "weight_decay": 0.2, "r": 1.0, "weight_lr_power": 0.0},
+    ],
+}
+# Where a class is not called as its rule.
+RULES = {
+    "AdamW": "adam",
+    "SGDScheduleFree": "sgd_schedule_free",
+    "AdamWScheduleFree": "adamw_schedule_free",
+}
 FIXED = {"AdamW": {"decoupled_weight_decay": True, "weight_decay": 0.01}}  # what a class sets
 
+
 # (name of the class, rule, what the class sets, options)
-CASES = [
-    (name, RULES.get(name, name.lower()), FIXED.get(name, {}), options)
-    for name, grid in OPTIONS.items()
-    for options in grid
-]
-IDS = [
-    f"{name}({', '.join(f'{k}={v}' for k, v in options.items())})" for name, _, _, options in CASES
-]
+def cases(options):
+    """One for every class and row of its grid: as what, and what to call it."""
+    rows = [
+        (name, RULES.get(name, name.lower()), FIXED.get(name, {}), row)
+        for name, grid in options.items()
+        for row in grid
+    ]
+    ids = [f"{row[0]}({', '.join(f'{k}={v}' for k, v in row[3].items())})" for row in rows]
+    return rows, ids
+
+
+CASES, IDS = cases(OPTIONS)
+ALL_CASES, ALL_IDS = cases(OPTIONS | OURS)
 
 
 def problem(dtype, *, gaps=False, steps=STEPS):
@@ -112,6 +157,8 @@ def set_gradients(lib, params, gradients):
 def go(lib, optimizer, params, gradients, first=0):
     """One step per row of gradients; all parameters after each step, as float64 arrays."""
     base = [group["lr"] / scheduled(1.0, first) for group in optimizer.param_groups]
+    if "train_mode" in optimizer.defaults:
+        optimizer.train()
     path = []
     for t, row in enumerate(gradients, first):
         for group, lr in zip(optimizer.param_groups, base, strict=True):

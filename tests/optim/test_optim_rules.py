@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from optim_references import MUTANTS, REFERENCES, mutant
-from optim_runs import CASES, IDS, OPTIONS, assert_same_path, run, run_reference
+from optim_runs import ALL_CASES, ALL_IDS, OPTIONS, OURS, assert_same_path, run, run_reference
 
 import tinygrad_lessons as tg
 from tinygrad_lessons import optim
@@ -19,13 +19,13 @@ def ours(name, options):
 
 def test_every_rule_has_a_reference():
     assert set(OPTIM_RULES) == set(REFERENCES)
-    assert {rule for _, rule, _, _ in CASES} == set(REFERENCES)
+    assert {rule for _, rule, _, _ in ALL_CASES} == set(REFERENCES)
 
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("gaps", [False, True], ids=["", "gaps"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("name", "rule", "fixed", "options"), CASES, ids=IDS)
+@pytest.mark.parametrize(("name", "rule", "fixed", "options"), ALL_CASES, ids=ALL_IDS)
 def test_formula(name, rule, fixed, options, dtype, gaps):
     expected = run_reference(REFERENCES[rule], dtype, {**fixed, **options}, gaps)
     assert_same_path(run(tg, ours(name, options), dtype, gaps), expected, dtype)
@@ -47,12 +47,12 @@ def test_groups_have_options_of_their_own(dtype):
 
 @cache
 def our_path(case):
-    name, _, _, options = CASES[case]
+    name, _, _, options = ALL_CASES[case]
     return run(tg, ours(name, options), "float64")
 
 
 def paths_differ(rule, wrong):
-    for case, (_, its_rule, fixed, options) in enumerate(CASES):
+    for case, (_, its_rule, fixed, options) in enumerate(ALL_CASES):
         if its_rule == rule:
             path = run_reference(wrong, "float64", {**fixed, **options})
             try:
@@ -151,8 +151,9 @@ def test_adamw_without_gradient_only_decays():
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", [name for name in OPTIONS | OURS if "Free" not in name])
 def test_infinite_parameters_stay_infinite(name):
+    """Without decay; Schedule-Free takes differences of parameters."""
     p = tg.tensor([-float("inf"), 1.0], requires_grad=True)
     p.grad = tg.tensor([0.0, 1.0])
     options = {"weight_decay": 0} if name == "AdamW" else {}
@@ -162,10 +163,12 @@ def test_infinite_parameters_stay_infinite(name):
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", OPTIONS | OURS)
 def test_a_nan_gradient_is_seen(name):
     p = tg.tensor([1.0, 1.0], requires_grad=True)
     optimizer = getattr(optim, name)([p], lr=0.1)
+    if "Free" in name:
+        optimizer.train()
     for g in ([1.0, 1.0], [float("nan"), 1.0], [1.0, 1.0]):
         p.grad = tg.tensor(g)
         optimizer.step()
@@ -224,3 +227,41 @@ def test_an_element_does_not_depend_on_where_it_stands():
         return np.concatenate([p.detach().numpy() for p in params])
 
     assert result(cuts).tobytes() == result([0, 300]).tobytes()
+
+
+def schedule_free(name, **options):
+    p = tg.tensor([1.0, -2.0], dtype=tg.float64, requires_grad=True)
+    return p, getattr(optim, name)([p], lr=0.1, **options)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("name", ["SGDScheduleFree", "AdamWScheduleFree"])
+def test_schedule_free_is_the_average_in_eval_mode(name):
+    """With weight_lr_power 0, x is the plain mean of all z, and y lies between x and z."""
+    p, optimizer = schedule_free(name, weight_lr_power=0.0)
+    optimizer.train()
+    steps = []
+    for t in range(10):
+        p.grad = tg.tensor([np.sin(t), np.cos(t)], dtype=tg.float64)
+        optimizer.step()
+        steps.append(optimizer.state[p]["z"].numpy().copy())
+    y = p.detach().numpy().copy()
+    optimizer.eval()
+    x = p.detach().numpy().copy()
+    np.testing.assert_allclose(x, np.mean(steps, 0), rtol=1e-12)
+    np.testing.assert_allclose(y, 0.1 * steps[-1] + 0.9 * x, rtol=1e-12)
+    optimizer.eval()
+    np.testing.assert_array_equal(p.detach().numpy(), x)
+    optimizer.train()
+    np.testing.assert_allclose(p.detach().numpy(), y, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["SGDScheduleFree", "AdamWScheduleFree"])
+def test_schedule_free_steps_in_train_mode_only(name):
+    p, optimizer = schedule_free(name)
+    p.grad = tg.ones(2, dtype=tg.float64)
+    with pytest.raises(RuntimeError, match=f"{name}: step in eval mode"):
+        optimizer.step()
+    assert p.tolist() == [1.0, -2.0]
+    with pytest.raises(ValueError, match="Schedule-Free needs one"):
+        schedule_free(name, **({"momentum": 0} if "SGD" in name else {"betas": (0, 0.9)}))

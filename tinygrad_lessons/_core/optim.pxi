@@ -162,7 +162,7 @@ cdef class MultiTensorStep:
     cdef int read(self, dict group) except -1:
         """Take over the group's numbers; returns its options as flags."""
         cdef int flags = 0, k
-        self.hyper[0] = group.get("weight_decay", 0)
+        self.hyper[0] = 0 if "weight_decay" in self.rule.hyper else group.get("weight_decay", 0)
         if group.get("maximize"):
             flags |= TG_OPTIM_MAXIMIZE
         if group.get("decoupled_weight_decay"):

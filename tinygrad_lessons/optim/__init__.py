@@ -3,25 +3,34 @@
 from . import lr_scheduler, surfaces, swa_utils
 from .adagrad import Adadelta, Adagrad
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
+from .adam_kin import AdaBelief, Adan, Yogi
 from .asgd import ASGD
+from .lion import Lion
 from .optimizer import Optimizer
 from .rmsprop import RMSprop
 from .rprop import Rprop
+from .schedule_free import AdamWScheduleFree, SGDScheduleFree
 from .sgd import SGD
 
 __all__ = [
     "ASGD",
     "SGD",
+    "AdaBelief",
     "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
+    "AdamWScheduleFree",
     "Adamax",
+    "Adan",
+    "Lion",
     "NAdam",
     "Optimizer",
     "RAdam",
     "RMSprop",
     "Rprop",
+    "SGDScheduleFree",
+    "Yogi",
     "lr_scheduler",
     "surfaces",
     "swa_utils",

@@ -28,6 +28,7 @@ _NOT_NEGATIVE = {
     "initial_accumulator_value": "initial_accumulator_value value",
     "momentum_decay": "momentum_decay value",
     "rho": "rho value",
+    "warmup_steps": "warmup_steps value",
 }
 
 _hook_keys = itertools.count()
