@@ -2,6 +2,8 @@
 
 import pytest
 
+from .targets import OURS
+
 LR = 1e-6  # so small that the numbers stay as they are over many thousand steps
 # By name: class, arguments, arithmetic operations for each parameter, bytes moved for each.
 RULES = {
@@ -22,6 +24,8 @@ RULES = {
     "adan": ("Adan", {}, 20, 44),
     "sgd schedule-free": ("SGDScheduleFree", {}, 7, 20),
     "adamw schedule-free": ("AdamWScheduleFree", {}, 14, 28),
+    "lars": ("LARS", {}, 8, 28),
+    "lamb": ("LAMB", {}, 20, 44),
 }
 CASES = [(rule, 1, 10**7) for rule in ("adam", "adamw", "sgd", "adagrad", "rmsprop")]
 CASES += [(rule, 1, 10**6) for rule in list(RULES)[5:]]
@@ -47,3 +51,27 @@ def bench_optimizer(measure, taped, tensor, rule, tensors, size):
         optimizer.train()
     count = tensors * size
     measure("step()", step=optimizer.step, operations=operations * count, moved=moved * count)
+
+
+REGULARISERS = {"max_grad_norm": 1.0, "l1": 1e-9, "group_lasso": 1e-9, "max_norm": 30.0}
+
+
+@pytest.mark.parametrize("option", REGULARISERS)
+def bench_regularised(measure, pytestconfig, taped, tensor, option):
+    """Adam with something before or after the step; PyTorch clips in a call of its own."""
+    parameters = [taped.nn.Parameter(tensor(250, 400)) for _ in range(10)]
+    for parameter in parameters:
+        parameter.grad = tensor(250, 400)
+    group, limit = {"params": parameters, option: REGULARISERS[option]}, REGULARISERS[option]
+    optimizer = taped.optim.Adam([group], lr=LR, **RULES["adam"][1])
+
+    def clip_and_step():
+        taped.nn.utils.clip_grad_norm_(parameters, limit)
+        optimizer.step()
+
+    if pytestconfig.variant.framework == OURS:
+        measure("step()", step=optimizer.step)
+    elif option == "max_grad_norm":
+        measure("step()", step=clip_and_step)
+    else:
+        pytest.skip(f"no {option} here")

@@ -364,11 +364,62 @@ def adamw_schedule_free(
     return (1 - b1) * z + b1 * x
 
 
+def lars(
+    p,
+    g,
+    state,
+    *,
+    lr,
+    momentum=0.9,
+    trust_coefficient=1e-3,
+    eps=1e-8,
+    weight_decay=0.0,
+    nesterov=False,
+    adapt=True,
+    maximize=False,
+):
+    """You, Gitman and Ginsburg 2017, algorithm 1; Nesterov as in SGD."""
+    g = signed(g, p, 0, maximize)
+    long, steep = np.linalg.norm(p), np.linalg.norm(g)
+    rate = lr
+    if adapt and long > 0 and steep > 0:
+        rate = lr * trust_coefficient * long / (steep + weight_decay * long + eps)
+    g = rate * (g + weight_decay * p)
+    b = state["b"] = momentum * state.get("b", 0.0) + g
+    return p - (g + momentum * b if nesterov else b)
+
+
+def lamb(
+    p,
+    g,
+    state,
+    *,
+    lr,
+    betas=(0.9, 0.999),
+    eps=1e-6,
+    weight_decay=0.0,
+    adapt=True,
+    maximize=False,
+):
+    """You et al. 2020, algorithm 2."""
+    b1, b2 = betas
+    g = signed(g, p, 0, maximize)
+    t, m, v = state.get("all", (0, 0.0, 0.0))
+    t = t + 1
+    m = b1 * m + (1 - b1) * g
+    v = b2 * v + (1 - b2) * g**2
+    state["all"] = t, m, v
+    d = m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps) + weight_decay * p
+    long, far = np.linalg.norm(p), np.linalg.norm(d)
+    return p - (lr * long / far if adapt and long > 0 and far > 0 else lr) * d
+
+
 REFERENCES = {
     rule.__name__: rule
     for rule in (
         sgd, asgd, rprop, adagrad, rmsprop, adadelta, adam, adamax, nadam, radam,
         yogi, adabelief, adan, lion, sgd_schedule_free, adamw_schedule_free,
+        lars, lamb,
     )
 }  # fmt: skip
 
@@ -567,6 +618,24 @@ MUTANTS = {
         "weight_decay * z",
     ),
     "Schedule-Free AdamW corrects nothing": ("adamw_schedule_free", "v / (1 - b2**t)", "v"),
+    "LARS measures without the decay": ("lars", "steep + weight_decay * long", "steep"),
+    "LARS's rate outside the momentum": (
+        "lars",
+        "g = rate * (g + weight_decay * p)",
+        "g = g + weight_decay * p",
+        "p - (",
+        "p - rate * (",
+    ),
+    "LARS does not trust": ("lars", "trust_coefficient * long", "long"),
+    "LARS adapts always": ("lars", "adapt and long", "long"),
+    "LAMB measures without the decay": (
+        "lamb",
+        "np.linalg.norm(d)",
+        "np.linalg.norm(d - weight_decay * p)",
+    ),
+    "LAMB corrects nothing": ("lamb", "m / (1 - b1**t)", "m"),
+    "LAMB's ratio upside down": ("lamb", "long / far", "far / long"),
+    "LAMB adapts always": ("lamb", "adapt and long", "long"),
 }
 
 

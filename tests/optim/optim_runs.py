@@ -102,6 +102,17 @@ OURS = {
         {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "warmup_steps": 20, "maximize": True},
         {"lr": 0.01, "weight_decay": 0.2, "r": 1.0, "weight_lr_power": 0.0},
     ],
+    "LARS": [
+        {"lr": 0.5, "trust_coefficient": 0.1},
+        {"lr": 0.5, "trust_coefficient": 0.1, "momentum": 0.5, "nesterov": True, "maximize": True},
+        {"lr": 0.5, "trust_coefficient": 0.1, "momentum": 0, "weight_decay": 0.2, "eps": 0.1},
+        {"lr": 0.05, "weight_decay": 0.2, "adapt": False},
+    ],
+    "LAMB": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "weight_decay": 0.2, "maximize": True},
+        {"lr": 0.01, "weight_decay": 0.2, "adapt": False},
+    ],
 }
 # Where a class is not called as its rule.
 RULES = {

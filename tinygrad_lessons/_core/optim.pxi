@@ -1,38 +1,52 @@
 # Optimizers: the step of a parameter group is one kernel call over a table of its parameters.
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.math cimport INFINITY, sqrt
 
 cdef extern from "optim.h" nogil:
-    enum: TG_OPTIM_MAXIMIZE, TG_OPTIM_DECOUPLED, TG_OPTIM_OPTION
+    enum: TG_OPTIM_MAXIMIZE, TG_OPTIM_DECOUPLED, TG_OPTIM_OPTION, TG_OPTIM_SUMS, TG_OPTIM_GRAIN
 
     ctypedef struct tg_optim_row:
         void *param
         const void *grad
         void *state[4]
         float *number[3]
+        double *sums
         int64_t numel
+        int64_t rows
+
+    ctypedef struct tg_optim_hyper:
+        double weight_decay
+        double scale
+        double l1
+        double l2
+        double group_lasso
+        double max_norm
+        double rule[8]
 
 cdef extern from *:
     """
     /* The columns of optim.def as they stand there. */
-    static const char *const tg_optim_text[][9] = {
-    #define OPTIM(rule, options, hypers, numbers, states, kept, starts, scalars, update) \\
-        {#rule, #options, #hypers, #numbers, #states, #kept, #starts, #scalars, #update},
+    static const char *const tg_optim_text[][8] = {
+    #define OPTIM(rule, options, hypers, numbers, states, kept, starts, ...) \\
+        {#rule, #options, #hypers, #numbers, #states, #kept, #starts, #__VA_ARGS__},
+    #define OPTIM_MEASURED OPTIM
     #include "optim.def"
     #undef OPTIM
+    #undef OPTIM_MEASURED
     };
     """
     enum: TG_OPTIM_COUNT
-    const char *tg_optim_text[TG_OPTIM_COUNT][9]
+    const char *tg_optim_text[TG_OPTIM_COUNT][8]
 
 cdef enum:
-    MAX_HYPER = 9
     MAX_ROWS = GIL_WORK - 1  # of one call: launch() keeps the GIL, as bare pointers in the table demand
 
 cdef class Rule:
     """A row of optim.def: STATE(a, b) is ("a", "b") here, the other columns likewise; options are in lower case."""
     cdef readonly int index
-    cdef readonly str name, scalars, update
+    cdef readonly str name, formula
+    cdef readonly bint measured
     cdef readonly tuple options, hyper, numbers, state, kept
     cdef readonly dict starts
 
@@ -43,13 +57,14 @@ cdef class Rule:
         def names(text):
             return tuple(inside(text).split(", ")) if inside(text) else ()
 
-        columns = [tg_optim_text[index][k].decode() for k in range(9)]
+        columns = [tg_optim_text[index][k].decode() for k in range(8)]
         self.index = index
         self.name = columns[0]
         self.options, self.kept = names(columns[1].lower()), names(columns[5].lower())
         self.hyper, self.numbers, self.state = map(names, columns[2:5])
         self.starts = dict(pair.split(" = ") for pair in names(columns[6]))
-        self.scalars, self.update = map(inside, columns[7:])
+        self.formula = columns[7]
+        self.measured = "SUMS(" in self.formula
 
     def places(self):
         """Where a group holds the numbers: (key, None), or (key, position) for the member of a tuple."""
@@ -101,7 +116,8 @@ cdef class MultiTensorStep:
     cdef int64_t epoch
     cdef int flags
     cdef bint running
-    cdef double hyper[MAX_HYPER]
+    cdef double *sums           # room for what the kernels add up
+    cdef tg_optim_hyper hyper
 
     def __cinit__(self, str rule):
         self.rule = OPTIM_RULES[rule]
@@ -118,7 +134,8 @@ cdef class MultiTensorStep:
         PyMem_Free(self.rows)
         PyMem_Free(self.metas)
         PyMem_Free(self.steps)
-        self.rows, self.metas, self.steps = NULL, NULL, NULL
+        PyMem_Free(self.sums)
+        self.rows, self.metas, self.steps, self.sums = NULL, NULL, NULL, NULL
         self.n = self.epoch = 0
 
     cdef int take(self, dict group, state) except -1:
@@ -141,15 +158,18 @@ cdef class MultiTensorStep:
             self.bind(group, state, flags)
         while not self.fill(params):
             self.bind(group, state, flags)
+        self.hyper.scale = 1
         c.ndim = 0
         c.flags = flags
-        c.hyper = self.hyper
+        c.hyper = &self.hyper
         c.n[1] = c.n[2] = 0
+        limit = group.get("max_grad_norm")
+        if limit is not None:
+            for first, rows, is_double in self.runs:
+                self.start(&c, tg_k.optim_squares[is_double], first, rows)
+            self.hyper.scale = min(1.0, limit / (self.gradient_norm() + 1e-6))
         for first, rows, is_double in self.runs:
-            c.fn = tg_k.optim[self.rule.index][is_double]
-            c.n[0] = rows
-            c.p[0] = self.rows + first
-            launch(&c)
+            self.start(&c, tg_k.optim[self.rule.index][is_double], first, rows)
         for alias in self.held:
             bump((<Tensor>alias).v)
         if self.copies:
@@ -159,10 +179,30 @@ cdef class MultiTensorStep:
             self.copies.clear()
         return 0
 
+    cdef int start(self, tg_call *c, tg_kernel kernel, Py_ssize_t first, Py_ssize_t rows) except -1:
+        c.fn = kernel
+        c.n[0] = rows
+        c.p[0] = self.rows + first
+        launch(c)
+        return 0
+
+    cdef double gradient_norm(self) noexcept:
+        """Of all the group's gradients together, from the sums of their squares."""
+        cdef double total = 0
+        cdef Py_ssize_t i
+        for i in range(self.n):
+            if self.rows[i].grad is not NULL:
+                total += self.rows[i].sums[0]
+        return sqrt(total)
+
     cdef int read(self, dict group) except -1:
         """Take over the group's numbers; returns its options as flags."""
         cdef int flags = 0, k
-        self.hyper[0] = 0 if "weight_decay" in self.rule.hyper else group.get("weight_decay", 0)
+        cdef tg_optim_hyper *hyper = &self.hyper
+        hyper.weight_decay = 0 if "weight_decay" in self.rule.hyper else group.get("weight_decay", 0)
+        hyper.l1, hyper.l2, hyper.group_lasso = group.get("l1", 0), group.get("l2", 0), group.get("group_lasso", 0)
+        limit = group.get("max_norm")
+        hyper.max_norm = INFINITY if limit is None else limit
         if group.get("maximize"):
             flags |= TG_OPTIM_MAXIMIZE
         if group.get("decoupled_weight_decay"):
@@ -171,7 +211,7 @@ cdef class MultiTensorStep:
             if group[name]:
                 flags |= TG_OPTIM_OPTION << k
         for k, (key, position) in enumerate(self.places):
-            self.hyper[k + 1] = group[key] if position is None else group[key][position]
+            hyper.rule[k] = group[key] if position is None else group[key][position]
         return flags
 
     cdef bint fill(self, list params) except -1:
@@ -221,7 +261,7 @@ cdef class MultiTensorStep:
     cdef int bind(self, dict group, state, int flags) except -1:
         """Make the rows anew, and what state is lacking."""
         cdef list params = group["params"]
-        cdef Py_ssize_t i, first = 0, n = len(params)
+        cdef Py_ssize_t i, first = 0, pieces = 0, n = len(params)
         cdef Rule rule = self.rule
         cdef tg_optim_row *row
         cdef Tensor p
@@ -240,6 +280,15 @@ cdef class MultiTensorStep:
             p = param
             self.metas[i] = tg_meta_retain(p.v.meta)
             self.rows[i].numel = p.v.meta.numel
+            self.rows[i].rows = p.v.meta.shape[0] if p.v.meta.ndim > 1 else 0
+            pieces += 1 + p.v.meta.numel // TG_OPTIM_GRAIN
+        self.sums = <double *>PyMem_Calloc(pieces, TG_OPTIM_SUMS * sizeof(double))
+        if self.sums is NULL:
+            raise MemoryError("not enough memory for an optimizer's sums")
+        pieces = 0
+        for i in range(n):
+            self.rows[i].sums = self.sums + pieces * TG_OPTIM_SUMS
+            pieces += 1 + self.rows[i].numel // TG_OPTIM_GRAIN
         needed, with_gradient = self.kept(flags), [p for p in self.params if (<Tensor>p).v.grad is not NULL]
         begun = self.begin(with_gradient, group, state, flags)
         aliases, lasting = {}, isinstance(state, Noticed)

@@ -5,6 +5,7 @@ from .adagrad import Adadelta, Adagrad
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .adam_kin import AdaBelief, Adan, Yogi
 from .asgd import ASGD
+from .large_batch import LAMB, LARS
 from .lion import Lion
 from .optimizer import Optimizer
 from .rmsprop import RMSprop
@@ -14,6 +15,8 @@ from .sgd import SGD
 
 __all__ = [
     "ASGD",
+    "LAMB",
+    "LARS",
     "SGD",
     "AdaBelief",
     "Adadelta",

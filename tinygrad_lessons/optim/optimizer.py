@@ -29,6 +29,12 @@ _NOT_NEGATIVE = {
     "momentum_decay": "momentum_decay value",
     "rho": "rho value",
     "warmup_steps": "warmup_steps value",
+    "trust_coefficient": "trust_coefficient value",
+    "max_grad_norm": "max_grad_norm value",
+    "l1": "l1 value",
+    "l2": "l2 value",
+    "group_lasso": "group_lasso value",
+    "max_norm": "max_norm value",
 }
 
 _hook_keys = itertools.count()
@@ -57,6 +63,19 @@ class Optimizer:
     A compiled rule names its row of csrc/optim.def in `_rule`, and its options are the keys of
     `defaults`; `step` does the rest. An optimizer written in Python overrides `step`, and finds
     its parameters in `self.param_groups` and a dict for each in `self.state`.
+
+    Beside its rule's options, a group of a compiled rule may set these; all are off unless set:
+
+        max_grad_norm   clips: g ← g · min(1, max_grad_norm / (|g| + 1e-6)), as `clip_grad_norm_`
+                        over the group's gradients before the step, but .grad stays as it is
+        l1, l2          after the step, p ← sign(p) · max(0, |p| - lr · l1) / (1 + lr · l2): weights
+                        become exactly zero (lasso; with both, elastic net)
+        group_lasso     after the step, every row r of a matrix (or more dimensions) becomes
+                        r · max(0, 1 - lr · group_lasso · √n / |r|), n its size: whole rows vanish
+        max_norm        after the step, every row longer than max_norm is scaled to that length
+
+    Sources: Parikh and Boyd 2014, Proximal algorithms, sections 6.5.2 to 6.5.4; Yuan and Lin 2006;
+    Srebro and Shraibman 2005.
 
     Args:
         params: an iterable of tensors, of (name, tensor) pairs, or of dicts with "params" and
@@ -109,7 +128,9 @@ class Optimizer:
 
     def _check_group(self, group):
         for name, what in _NOT_NEGATIVE.items():
-            value = group.get(name, 0)
+            value = group.get(name)
+            if value is None:
+                continue
             if isinstance(value, Tensor) and value.numel() != 1:
                 raise ValueError(f"Tensor {name} must be 1-element")
             if not value >= 0:
