@@ -98,6 +98,13 @@ def twice(lib, params):
 
 
 BAD = [
+    ("LBFGS", lambda lib, params: [{"params": params[:1]}, {"params": params[1:]}], {}),
+    ("LBFGS", None, {"lr": -1.0}),
+    ("Muon", None, {}),
+    ("Muon", None, {"lr": -1.0}),
+    ("Muon", None, {"momentum": -1.0}),
+    ("Muon", None, {"weight_decay": -1.0}),
+    ("Muon", None, {"adjust_lr_fn": "other"}),
     ("SGD", nothing, {}),
     ("SGD", twice, {}),
     ("SGD", lambda lib, params: params[0], {}),

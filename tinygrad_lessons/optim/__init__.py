@@ -6,17 +6,22 @@ from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .adam_kin import AdaBelief, Adan, Yogi
 from .asgd import ASGD
 from .large_batch import LAMB, LARS
+from .lbfgs import LBFGS, GradientDescent
 from .lion import Lion
+from .muon import Muon
 from .optimizer import Optimizer
 from .rmsprop import RMSprop
 from .rprop import Rprop
 from .schedule_free import AdamWScheduleFree, SGDScheduleFree
 from .sgd import SGD
+from .wrappers import SAM, Lookahead
 
 __all__ = [
     "ASGD",
     "LAMB",
     "LARS",
+    "LBFGS",
+    "SAM",
     "SGD",
     "AdaBelief",
     "Adadelta",
@@ -26,7 +31,10 @@ __all__ = [
     "AdamWScheduleFree",
     "Adamax",
     "Adan",
+    "GradientDescent",
     "Lion",
+    "Lookahead",
+    "Muon",
     "NAdam",
     "Optimizer",
     "RAdam",

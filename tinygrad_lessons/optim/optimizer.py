@@ -218,14 +218,17 @@ class Optimizer:
         Raises:
             NotImplementedError: in a subclass that has neither a rule nor a `step` of its own.
         """
-        if self._rule is None:
-            raise NotImplementedError(f"{type(self).__name__}: step is not defined")
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        take_steps(self._compiled(), self.param_groups, self._state)
+        self._update()
         return loss
+
+    def _update(self):
+        if self._rule is None:
+            raise NotImplementedError(f"{type(self).__name__}: step is not defined")
+        take_steps(self._compiled(), self.param_groups, self._state)
 
     def _compiled(self):
         """The compiled step of each group."""
