@@ -6,7 +6,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from optim_references import MUTANTS, REFERENCES, mutant
-from optim_runs import ALL_CASES, ALL_IDS, OPTIONS, OURS, assert_same_path, run, run_reference
+from optim_runs import (
+    ALL_CASES,
+    ALL_IDS,
+    FIXED,
+    OPTIONS,
+    OURS,
+    RULES,
+    assert_same_path,
+    run,
+    run_reference,
+)
 
 import tinygrad_lessons as tg
 from tinygrad_lessons import optim
@@ -268,3 +278,24 @@ def test_schedule_free_steps_in_train_mode_only(name):
     assert p.tolist() == [1.0, -2.0]
     with pytest.raises(ValueError, match="Schedule-Free needs one"):
         schedule_free(name, **({"momentum": 0} if "SGD" in name else {"betas": (0, 0.9)}))
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("name", OPTIONS | OURS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_tensor_that_is_cut_for_threads(name, dtype):
+    rng = np.random.default_rng(0)
+    start, *gradients = rng.normal(size=(4, 3, 50_001)).astype(dtype)
+    options = (OPTIONS | OURS)[name][0]
+    rule, state = RULES.get(name, name.lower()), {}
+    expected = start.astype(np.float64)
+    p = tg.tensor(start, requires_grad=True)
+    optimizer = getattr(optim, name)([p], **options)
+    if "Free" in name:
+        optimizer.train()
+    for g in gradients:
+        p.grad = tg.tensor(g)
+        optimizer.step()
+        options = {**FIXED.get(name, {}), **options}
+        expected = REFERENCES[rule](expected, g.astype(np.float64), state, **options)
+    assert_same_path([[p.detach().numpy()]], [[expected]], dtype)
