@@ -99,8 +99,10 @@ def test_duplicates_warn_and_count_twice():
 def test_group_options_are_checked():
     with pytest.raises(ValueError, match="Invalid learning rate: -1"):
         optim.SGD([{"params": [leaf([1.0])], "lr": -1}], lr=0.1)
-    with pytest.raises(NotImplementedError, match="Adam: differentiable=True"):
-        optim.Adam([leaf([1.0])], differentiable=True)
+    with pytest.raises(NotImplementedError, match="Adam: l1 works in compiled steps only"):
+        optim.Adam([{"params": [leaf([1.0])], "l1": 0.1}], differentiable=True)
+    with pytest.raises(RuntimeError, match="`fused` does not support `differentiable`"):
+        optim.Adam([leaf([1.0])], differentiable=True, fused=True)
     with pytest.raises(ValueError, match="Tensor lr must be 1-element"):
         optim.Adam([leaf([1.0])], lr=tg.ones(2))
     with pytest.raises(TypeError, match="param_group must be a dict"):

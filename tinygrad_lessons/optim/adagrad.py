@@ -20,7 +20,6 @@ class Adagrad(Optimizer):
 
     Raises:
         ValueError: an option is out of range, or there are no parameters.
-        NotImplementedError: `differentiable=True`.
 
     >>> import tinygrad_lessons as tg
     >>> p = tg.tensor([1.0, -2.0], requires_grad=True)
@@ -82,7 +81,6 @@ class Adadelta(Optimizer):
 
     Raises:
         ValueError: an option is out of range, or there are no parameters.
-        NotImplementedError: `differentiable=True`.
 
     >>> import tinygrad_lessons as tg
     >>> p = tg.tensor([1.0], requires_grad=True)

@@ -24,7 +24,6 @@ class Adam(Optimizer):
 
     Raises:
         ValueError: an option is out of range, or there are no parameters.
-        NotImplementedError: `differentiable=True`.
 
     >>> import tinygrad_lessons as tg
     >>> p = tg.tensor([1.0, -2.0], requires_grad=True)
@@ -140,7 +139,6 @@ class Adamax(Optimizer):
 
     Raises:
         ValueError: an option is out of range, or there are no parameters.
-        NotImplementedError: `differentiable=True`.
 
     >>> import tinygrad_lessons as tg
     >>> p = tg.tensor([1.0, -2.0], requires_grad=True)
@@ -200,7 +198,6 @@ class NAdam(Optimizer):
 
     Raises:
         ValueError: an option is out of range, or there are no parameters.
-        NotImplementedError: `differentiable=True`.
 
     >>> import tinygrad_lessons as tg
     >>> p = tg.tensor([1.0, -2.0], requires_grad=True)
@@ -266,7 +263,6 @@ class RAdam(Optimizer):
 
     Raises:
         ValueError: an option is out of range, or there are no parameters.
-        NotImplementedError: `differentiable=True`.
 
     >>> import tinygrad_lessons as tg
     >>> p = tg.tensor([1.0, -2.0], requires_grad=True)

@@ -17,6 +17,7 @@ from tinygrad_lessons._core import (
 )
 from tinygrad_lessons.nn.hooks import RemovableHandle
 
+from .differentiable import NOT_TAPED, take_taped_step
 from .state import State, copied
 
 _NOT_NEGATIVE = {
@@ -73,6 +74,9 @@ class Optimizer:
         group_lasso     after the step, every row r of a matrix (or more dimensions) becomes
                         r · max(0, 1 - lr · group_lasso · √n / |r|), n its size: whole rows vanish
         max_norm        after the step, every row longer than max_norm is scaled to that length
+
+    With `differentiable` the step stays on the tape: write to parameters that are no leaves, and
+    what follows can be differentiated by the gradients, the parameters before and `lr`.
 
     Sources: Parikh and Boyd 2014, Proximal algorithms, sections 6.5.2 to 6.5.4; Yuan and Lin 2006;
     Srebro and Shraibman 2005.
@@ -140,11 +144,14 @@ class Optimizer:
                 raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
         if group.get("fused") and group.get("foreach"):
             raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-        if group.get("differentiable"):
-            raise NotImplementedError(
-                f"{type(self).__name__}: differentiable=True is not supported: step() writes in "
-                "place and leaves no trace on the tape"
-            )
+        if group.get("fused") and group.get("differentiable"):
+            raise RuntimeError("`fused` does not support `differentiable`")
+        for name in NOT_TAPED if group.get("differentiable") else ():
+            if group.get(name):
+                raise NotImplementedError(
+                    f"{type(self).__name__}: {name} works in compiled steps only, not with "
+                    "differentiable=True"
+                )
 
     def add_param_group(self, param_group: dict) -> None:
         """Add a group: a dict with "params" and the options in which it differs from the defaults.
@@ -173,13 +180,14 @@ class Optimizer:
                 "all optimizer params should be with/without names. Some param names are missing"
             )
         params = [param[1] for param in params] if names else params
+        taped = param_group.get("differentiable", self.defaults.get("differentiable"))
         for param in params:
             if not isinstance(param, Tensor):
                 raise TypeError(
                     "optimizer can only optimize Tensors, but one of the params is "
                     f"{type(param).__name__}"
                 )
-            if not (param.is_leaf or param.retains_grad):
+            if not (taped or param.is_leaf or param.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         if len({id(param) for param in params}) < len(params):
             warnings.warn(
@@ -228,7 +236,15 @@ class Optimizer:
     def _update(self):
         if self._rule is None:
             raise NotImplementedError(f"{type(self).__name__}: step is not defined")
-        take_steps(self._compiled(), self.param_groups, self._state)
+        if not any(group.get("differentiable") for group in self.param_groups):
+            take_steps(self._compiled(), self.param_groups, self._state)
+            return
+        for step, group in zip(self._compiled(), self.param_groups, strict=True):
+            if group.get("differentiable"):
+                with enable_grad():
+                    take_taped_step(self._rule, group, self._state)
+            else:
+                take_steps([step], [group], self._state)
 
     def _compiled(self):
         """The compiled step of each group."""
