@@ -414,6 +414,36 @@ def lamb(
     return p - (lr * long / far if adapt and long > 0 and far > 0 else lr) * d
 
 
+def adafactor(
+    p,
+    g,
+    state,
+    *,
+    lr,
+    beta2_decay=-0.8,
+    eps=(None, 1e-3),
+    d=1.0,
+    weight_decay=0.0,
+    maximize=False,
+    type_eps=2.0**-52,
+):
+    """Shazeer and Stern 2018, algorithms 4 (matrices) and 5 (vectors), with min(lr, 1 / √t)."""
+    g = signed(g, p, 0, maximize)
+    eps1 = type_eps if eps[0] is None else eps[0]
+    t = state["t"] = state.get("t", 0) + 1
+    b = t**beta2_decay
+    size = max(eps[1], np.sqrt(np.mean(p**2))) * min(lr, 1 / np.sqrt(t))
+    p = p - lr * weight_decay * p
+    if p.ndim > 1:
+        r = state["r"] = (1 - b) * state.get("r", 0.0) + b * np.mean(g**2, -1, keepdims=True)
+        c = state["c"] = (1 - b) * state.get("c", 0.0) + b * np.mean(g**2, -2, keepdims=True)
+        v = r * c / np.maximum(np.mean(r, -2, keepdims=True), eps1)
+    else:
+        v = state["v"] = (1 - b) * state.get("v", 0.0) + b * g**2
+    u = g / np.sqrt(np.maximum(v, eps1**2))
+    return p - size * u / max(1, np.sqrt(np.mean(u**2)) / d)
+
+
 REFERENCES = {
     rule.__name__: rule
     for rule in (

@@ -1,6 +1,7 @@
 """Optimizers at PyTorch's paths: a rule is a row of csrc/optim.def, a step one compiled call."""
 
 from . import lr_scheduler, surfaces, swa_utils
+from .adafactor import Adafactor
 from .adagrad import Adadelta, Adagrad
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .adam_kin import AdaBelief, Adan, Yogi
@@ -25,6 +26,7 @@ __all__ = [
     "SGD",
     "AdaBelief",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
