@@ -2,6 +2,8 @@
 
 import pytest
 
+from .targets import OURS
+
 LR = 1e-6  # so small that the numbers stay as they are over many thousand steps
 # By name: class, arguments, arithmetic operations for each parameter, bytes moved for each.
 RULES = {
@@ -9,9 +11,24 @@ RULES = {
     "adamw": ("AdamW", {"fused": True}, 14, 28),
     "sgd": ("SGD", {"fused": True, "momentum": 0.9}, 4, 20),
     "adagrad": ("Adagrad", {"fused": True}, 6, 20),
-    "rmsprop": ("RMSprop", {}, 7, 20),  # PyTorch has no fused one
+    "rmsprop": ("RMSprop", {}, 7, 20),  # PyTorch has no fused one of this and the following
+    "adadelta": ("Adadelta", {}, 12, 28),
+    "adamax": ("Adamax", {}, 8, 28),
+    "nadam": ("NAdam", {}, 13, 28),
+    "radam": ("RAdam", {}, 12, 28),
+    "rprop": ("Rprop", {}, 9, 28),
+    "asgd": ("ASGD", {}, 6, 20),
+    "lion": ("Lion", {}, 8, 20),
+    "yogi": ("Yogi", {}, 12, 28),
+    "adabelief": ("AdaBelief", {}, 13, 28),
+    "adan": ("Adan", {}, 20, 44),
+    "sgd schedule-free": ("SGDScheduleFree", {}, 7, 20),
+    "adamw schedule-free": ("AdamWScheduleFree", {}, 14, 28),
+    "lars": ("LARS", {}, 8, 28),
+    "lamb": ("LAMB", {}, 20, 44),
 }
-CASES = [(rule, 1, 10**7) for rule in RULES]
+CASES = [(rule, 1, 10**7) for rule in ("adam", "adamw", "sgd", "adagrad", "rmsprop")]
+CASES += [(rule, 1, 10**6) for rule in list(RULES)[5:]]
 CASES += [("adam", 10, 1000), ("adam", 1000, 100), ("sgd", 1000, 100)]
 
 
@@ -24,9 +41,37 @@ CASES += [("adam", 10, 1000), ("adam", 1000, 100), ("sgd", 1000, 100)]
 )
 def bench_optimizer(measure, taped, tensor, rule, tensors, size):
     name, options, operations, moved = RULES[rule]
+    if not hasattr(taped.optim, name):
+        pytest.skip(f"no {name} here")
     parameters = [taped.nn.Parameter(tensor(size)) for _ in range(tensors)]
     for parameter in parameters:
         parameter.grad = tensor(size)
     optimizer = getattr(taped.optim, name)(parameters, lr=LR, **options)
+    if hasattr(optimizer, "train"):
+        optimizer.train()
     count = tensors * size
     measure("step()", step=optimizer.step, operations=operations * count, moved=moved * count)
+
+
+REGULARISERS = {"max_grad_norm": 1.0, "l1": 1e-9, "group_lasso": 1e-9, "max_norm": 30.0}
+
+
+@pytest.mark.parametrize("option", REGULARISERS)
+def bench_regularised(measure, pytestconfig, taped, tensor, option):
+    """Adam with something before or after the step; PyTorch clips in a call of its own."""
+    parameters = [taped.nn.Parameter(tensor(250, 400)) for _ in range(10)]
+    for parameter in parameters:
+        parameter.grad = tensor(250, 400)
+    group, limit = {"params": parameters, option: REGULARISERS[option]}, REGULARISERS[option]
+    optimizer = taped.optim.Adam([group], lr=LR, **RULES["adam"][1])
+
+    def clip_and_step():
+        taped.nn.utils.clip_grad_norm_(parameters, limit)
+        optimizer.step()
+
+    if pytestconfig.variant.framework == OURS:
+        measure("step()", step=optimizer.step)
+    elif option == "max_grad_norm":
+        measure("step()", step=clip_and_step)
+    else:
+        pytest.skip(f"no {option} here")

@@ -30,11 +30,13 @@ typedef enum {
 #include "rows_end.inc"
 
 #define OPTIM(name, ...) TG_OPTIM_##name,
+#define OPTIM_MEASURED OPTIM
 typedef enum {
 #include "optim.def"
     TG_OPTIM_COUNT
 } tg_optim;
 #undef OPTIM
+#undef OPTIM_MEASURED
 
 /* Tables of float kernels have two places: [dtype == TG_F64]. */
 typedef struct {
@@ -61,7 +63,7 @@ typedef struct {
     tg_kernel uniform[2], normal[2], exponential[2], dropout[2], dropped[2];
     tg_kernel bernoulli, randint, randperm;
 
-    tg_kernel optim[TG_OPTIM_COUNT][2];
+    tg_kernel optim[TG_OPTIM_COUNT][2], optim_squares[2];
     tg_kernel limit_fma, limit_read, limit_update;
     const tg_gemm_tiles *gemm[2];
 } tg_kernels;

@@ -5,37 +5,55 @@
 #include <fenv.h>
 #include <time.h>
 
-#define OPTIM(rule, options, ...) {#rule, #options},
-static const char *const rules[TG_OPTIM_COUNT][2] = {
+#define OPTIM(rule, options, ...) {#rule, #options, 0},
+#define OPTIM_MEASURED(rule, options, ...) {#rule, #options, 1},
+static const struct { const char *name, *options; int measured; } rules[TG_OPTIM_COUNT] = {
 #include "optim.def"
 };
 #undef OPTIM
+#undef OPTIM_MEASURED
 
-static const double hyper[] = {0.1, 0.01, 0.9, 0.99, 1e-8, 0.5, 0.5, 0.5};
+static const tg_optim_hyper hyper = {.weight_decay = 0.1,
+                                     .scale = 0.7,
+                                     .max_norm = INFINITY,
+                                     .rule = {0.01, 0.9, 0.99, 1e-8, 0.5, 0.5, 0.5, 0.5}};
 
 static int options_of(int rule)
 {
-    int n = strchr(rules[rule][1], ')')[-1] != '(';
-    for (const char *s = rules[rule][1]; *s; s++) n += *s == ',';
+    int n = strchr(rules[rule].options, ')')[-1] != '(';
+    for (const char *s = rules[rule].options; *s; s++) n += *s == ',';
     return n;
 }
 
 enum { PARAM, GRAD, STATE, ARRAYS = STATE + TG_OPTIM_STATES };
 
-static tg_optim_row row_of(array *a, float *step)
+typedef float numbers[TG_OPTIM_NUMBERS]; /* the step count first */
+
+static double sums[8 * TG_OPTIM_SUMS]; /* a row's are not read after its step */
+
+static tg_optim_row row_of(array *a, float *number)
 {
-    tg_optim_row row = {.param = a[PARAM].p, .grad = a[GRAD].p, .step = step, .numel = a[PARAM].n};
+    tg_optim_row row = {.param = a[PARAM].p, .grad = a[GRAD].p, .numel = a[PARAM].n};
     for (int k = 0; k < TG_OPTIM_STATES; k++) row.state[k] = a[STATE + k].p;
+    for (int k = 0; k < TG_OPTIM_NUMBERS; k++) row.number[k] = &number[k];
+    row.sums = sums;
     return row;
 }
 
+static float *start(float *number, float step)
+{
+    number[0] = step;
+    for (int k = 1; k < TG_OPTIM_NUMBERS; k++) number[k] = 1.f / (float)(k + 1);
+    return number;
+}
+
 /* A tensor cut into pieces, each in memory of its own, comes out bit for bit as the whole tensor. */
-static void pieces(int rule, tg_dtype t, int flags, const double *h)
+static void pieces(int rule, tg_dtype t, int flags, const tg_optim_hyper *h)
 {
     const int64_t n = random_size(300);
     enum { CUTS = 4 };
     array whole[ARRAYS], part[CUTS][ARRAYS];
-    float steps[CUTS + 1];
+    numbers number[CUTS + 1];
     tg_optim_row rows[CUTS + 1];
     int64_t cut[CUTS + 1] = {0, random_below(n + 1), random_below(n + 1), random_below(n + 1), n};
     for (int i = 1; i < CUTS; i++)
@@ -52,21 +70,20 @@ static void pieces(int rule, tg_dtype t, int flags, const double *h)
             for (int64_t i = cut[j]; i < cut[j + 1]; i++) set(part[j][k], i - cut[j], get(whole[k], i));
         }
     }
-    for (int j = 0; j < CUTS; j++) {
-        steps[j] = 3;
-        rows[j] = row_of(part[j], &steps[j]);
-    }
-    steps[CUTS] = 3;
-    rows[CUTS] = row_of(whole, &steps[CUTS]);
+    for (int j = 0; j < CUTS; j++) rows[j] = row_of(part[j], start(number[j], 3));
+    rows[CUTS] = row_of(whole, start(number[CUTS], 3));
     tg_call c = {.fn = tg_k->optim[rule][t == TG_F64], .n = {CUTS + 1}, .p = {rows}, .flags = flags, .hyper = h};
     c.fn(&c);
-    for (int j = 0; j <= CUTS; j++) CHECK(steps[j] == 4, "%s: step %g", rules[rule][0], steps[j]);
+    for (int j = 0; j <= CUTS; j++) {
+        CHECK(number[j][0] == 4, "%s: step %g", rules[rule].name, number[j][0]);
+        CHECK(!memcmp(number[j], number[0], sizeof(numbers)), "%s: numbers of piece %d", rules[rule].name, j);
+    }
     for (int k = 0; k < ARRAYS; k++) {
         for (int j = 0; j < CUTS; j++) {
             array same = array_new(t, part[j][k].n);
             for (int64_t i = cut[j]; i < cut[j + 1]; i++) set(same, i - cut[j], get(whole[k], i));
             CHECK(same_bits(part[j][k], same), "%s %s flags %d decay %g: array %d, elements %lld to %lld of %lld",
-                  rules[rule][0], type_name[t], flags, h[0], k, (long long)cut[j], (long long)cut[j + 1], (long long)n);
+                  rules[rule].name, type_name[t], flags, h->weight_decay, k, (long long)cut[j], (long long)cut[j + 1], (long long)n);
             array_free(same), array_free(part[j][k]);
         }
         array_free(whole[k]);
@@ -74,11 +91,11 @@ static void pieces(int rule, tg_dtype t, int flags, const double *h)
 }
 
 /* Rows without a gradient stay as they are, and each row counts its own steps. */
-static void rows_apart(int rule, tg_dtype t, int flags, const double *h)
+static void rows_apart(int rule, tg_dtype t, int flags, const tg_optim_hyper *h)
 {
     enum { ROWS = 5 };
     array a[ROWS][ARRAYS], before[ROWS][ARRAYS];
-    float steps[ROWS];
+    numbers number[ROWS], other;
     tg_optim_row rows[ROWS];
     for (int r = 0; r < ROWS; r++) {
         for (int k = 0; k < ARRAYS; k++) {
@@ -86,22 +103,26 @@ static void rows_apart(int rule, tg_dtype t, int flags, const double *h)
             for (int64_t i = 0; i < 5 && !r; i++) set(a[r][k], i, 0.5 + random_unit());
             before[r][k] = array_copy(a[r][k]);
         }
-        steps[r] = r == 3 ? 7 : 0;
-        rows[r] = row_of(a[r], &steps[r]);
+        rows[r] = row_of(a[r], start(number[r], r == 3 ? 7 : 0));
         if (r == 1) rows[r].grad = NULL;
     }
     tg_call c = {.fn = tg_k->optim[rule][t == TG_F64], .n = {ROWS}, .p = {rows}, .flags = flags, .hyper = h};
     c.fn(&c);
     for (int r = 0; r < ROWS; r++) {
-        CHECK(steps[r] == (r == 1 ? 0 : r == 3 ? 8 : 1), "%s: row %d is at step %g", rules[rule][0], r, steps[r]);
-        CHECK(same_bits(a[r][PARAM], before[r][PARAM]) == (r == 1), "%s: row %d moved or not", rules[rule][0], r);
-        CHECK(same_bits(a[r][GRAD], before[r][GRAD]), "%s: the gradient was written", rules[rule][0]);
+        CHECK(number[r][0] == (r == 1 ? 0 : r == 3 ? 8 : 1), "%s: row %d is at step %g", rules[rule].name, r, number[r][0]);
+        int still = 1;
+        for (int k = 0; k < ARRAYS; k++) still &= same_bits(a[r][k], before[r][k]);
+        CHECK(still == (r == 1), "%s: row %d moved or not", rules[rule].name, r);
+        CHECK(same_bits(a[r][GRAD], before[r][GRAD]), "%s: the gradient was written", rules[rule].name);
         for (int k = 0; k < ARRAYS; k++) {
             if (r == 2 || r == 4)
-                CHECK(same_bits(a[r][k], a[0][k]), "%s: row %d, array %d is not as row 0", rules[rule][0], r, k);
-            if (r == 1) CHECK(same_bits(a[r][k], before[r][k]), "%s: array %d without gradient", rules[rule][0], k);
+                CHECK(same_bits(a[r][k], a[0][k]), "%s: row %d, array %d is not as row 0", rules[rule].name, r, k);
+            if (r == 1) CHECK(same_bits(a[r][k], before[r][k]), "%s: array %d without gradient", rules[rule].name, k);
         }
     }
+    CHECK(!memcmp(number[1], start(other, 0), sizeof other), "%s: the numbers without gradient", rules[rule].name);
+    for (int r = 2; r < ROWS; r += 2)
+        CHECK(!memcmp(number[r], number[0], sizeof other), "%s: numbers of row %d", rules[rule].name, r);
     for (int r = 0; r < ROWS; r++)
         for (int k = 0; k < ARRAYS; k++) array_free(a[r][k]), array_free(before[r][k]);
 }
@@ -111,7 +132,7 @@ static void large(int rule, tg_dtype t, int flags)
 {
     enum { N = 150001, ROW = 1000, ROWS = (N - 1) / ROW + 1 };
     array a[ARRAYS], b[ARRAYS];
-    float steps[ROWS + 1];
+    numbers number[ROWS + 1];
     tg_optim_row rows[ROWS + 1];
     for (int k = 0; k < ARRAYS; k++) {
         a[k] = array_new(t, N);
@@ -119,8 +140,7 @@ static void large(int rule, tg_dtype t, int flags)
         b[k] = array_copy(a[k]);
     }
     for (int r = 0; r <= ROWS; r++) {
-        steps[r] = 2;
-        rows[r] = row_of(r < ROWS ? a : b, &steps[r]);
+        rows[r] = row_of(r < ROWS ? a : b, start(number[r], 2));
         if (r == ROWS) break;
         const int64_t bytes = (int64_t)r * ROW * element_size[t];
         rows[r].param = (char *)rows[r].param + bytes;
@@ -128,29 +148,100 @@ static void large(int rule, tg_dtype t, int flags)
         for (int k = 0; k < TG_OPTIM_STATES; k++) rows[r].state[k] = (char *)rows[r].state[k] + bytes;
         rows[r].numel = r < ROWS - 1 ? ROW : N - (int64_t)r * ROW;
     }
-    tg_call c = {.fn = tg_k->optim[rule][t == TG_F64], .n = {ROWS + 1}, .p = {rows}, .flags = flags, .hyper = hyper};
+    tg_call c = {.fn = tg_k->optim[rule][t == TG_F64], .n = {ROWS + 1}, .p = {rows}, .flags = flags, .hyper = &hyper};
     c.fn(&c);
-    CHECK(steps[ROWS] == 3, "%s: a large tensor is at step %g", rules[rule][0], steps[ROWS]);
+    CHECK(number[ROWS][0] == 3, "%s: a large tensor is at step %g", rules[rule].name, number[ROWS][0]);
+    CHECK(!memcmp(number[ROWS], number[0], sizeof(numbers)), "%s: the numbers of a large tensor", rules[rule].name);
     for (int k = 0; k < ARRAYS; k++) {
-        CHECK(same_bits(a[k], b[k]), "%s: array %d of a large tensor", rules[rule][0], k);
+        CHECK(same_bits(a[k], b[k]), "%s: array %d of a large tensor", rules[rule].name, k);
         array_free(a[k]), array_free(b[k]);
     }
+}
+
+/* The sums that come first, of a tensor that is cut into pieces for threads. */
+static void measured(tg_dtype t)
+{
+    enum { N = 2 * TG_OPTIM_GRAIN + 1234 };
+    array a[ARRAYS];
+    numbers number;
+    double exact[2] = {0};
+    for (int k = 0; k < ARRAYS; k++) a[k] = array_random(t, N, 0);
+    for (int64_t i = 0; i < N; i++) {
+        const double g = get(a[GRAD], i) * (t == TG_F32 ? (double)(float)hyper.scale : hyper.scale);
+        exact[0] += get(a[PARAM], i) * get(a[PARAM], i), exact[1] += g * g;
+    }
+    const array before = array_copy(a[PARAM]);
+    tg_optim_row row = row_of(a, start(number, 3));
+    tg_optim_hyper h = hyper;
+    h.rule[4] = h.weight_decay = 0;
+    for (int k = 0; k < 2; k++) {
+        tg_call c = {.fn = k ? tg_k->optim_squares[t == TG_F64] : tg_k->optim[TG_OPTIM_lars][t == TG_F64],
+                     .n = {1},
+                     .p = {&row},
+                     .flags = TG_OPTIM_OPTION,
+                     .hyper = &h};
+        c.fn(&c);
+        const double scale2 = k ? h.scale * h.scale : 1, sum = row.sums[k ? 0 : 1] * scale2;
+        CHECK(fabs(sum / exact[1] - 1) < 1e-5 * (t == TG_F32) + 1e-12, "%s: squares of the gradient: %.17g, exactly %.17g",
+              type_name[t], sum, exact[1]);
+        if (!k) CHECK(fabs(row.sums[0] / exact[0] - 1) < 1e-6, "%s: squares of the parameter", type_name[t]);
+    }
+    const double rate = h.rule[0] * h.rule[2] * sqrt(exact[0]) / (sqrt(exact[1]) + h.rule[3]);
+    for (int64_t i = 0; i < N; i += 997) {
+        const double wanted = get(before, i) - rate * h.scale * get(a[GRAD], i);
+        CHECK(fabs(get(a[PARAM], i) - wanted) < 1e-5, "lars, element %lld: %g, not %g", (long long)i,
+              get(a[PARAM], i), wanted);
+    }
+    for (int k = 0; k < ARRAYS; k++) array_free(a[k]);
+    array_free(before);
+}
+
+/* What comes after the step, against the formulas: a plain step of size zero, then shrinking and shortening. */
+static void regularised(tg_dtype t)
+{
+    enum { LONG = TG_OPTIM_GRAIN + 17, ROWS = 3 };
+    array a[ARRAYS];
+    numbers number;
+    for (int k = 0; k < ARRAYS; k++) a[k] = array_random(t, ROWS * LONG, 0);
+    for (int64_t i = 0; i < ROWS * LONG; i++) set(a[GRAD], i, 0);
+    const array before = array_copy(a[PARAM]);
+    tg_optim_row row = row_of(a, start(number, 3));
+    row.rows = ROWS;
+    tg_optim_hyper h = {.scale = 1, .l1 = 3, .l2 = 2, .group_lasso = 0.5, .max_norm = 150, .rule = {0.1}};
+    tg_call c = {.fn = tg_k->optim[TG_OPTIM_sgd][t == TG_F64], .n = {1}, .p = {&row}, .hyper = &h};
+    c.fn(&c);
+    for (int r = 0; r < ROWS; r++) {
+        double squares = 0;
+        for (int64_t i = 0; i < LONG; i++) {
+            const double p = get(before, r * LONG + i), q = fabs(p) > 0.3 ? (p - copysign(0.3, p)) / 1.2 : 0;
+            squares += q * q;
+        }
+        const double norm = sqrt(squares), less = fmin(norm - 0.05 * sqrt(LONG), 150);
+        for (int64_t i = 0; i < LONG; i += 113) {
+            const double p = get(before, r * LONG + i), q = fabs(p) > 0.3 ? (p - copysign(0.3, p)) / 1.2 : 0;
+            const double is = get(a[PARAM], r * LONG + i);
+            CHECK(fabs(is - q * less / norm) < 1e-5, "row %d, element %lld: %g, not %g", r, (long long)i, is,
+                  q * less / norm);
+        }
+    }
+    for (int k = 0; k < ARRAYS; k++) array_free(a[k]);
+    array_free(before);
 }
 
 /* Denormal moments become zeros, at no cost, and denormals are as before once the kernel has returned. */
 static double seconds_with(double moment)
 {
     enum { N = 4096 };
-    static const double plain[] = {0, 0.01, 0.9, 0.99, 1e-8};
+    static const tg_optim_hyper plain = {.scale = 1, .max_norm = INFINITY, .rule = {0.01, 0.9, 0.99, 1e-8}};
     array a[ARRAYS];
-    float step = 5;
+    numbers number;
     double best = 1;
     for (int k = 0; k < ARRAYS; k++) {
         a[k] = array_new(TG_F32, N);
         for (int64_t i = 0; i < N; i++) set(a[k], i, k == GRAD ? 0 : k == PARAM ? 1 : moment);
     }
-    tg_optim_row row = row_of(a, &step);
-    tg_call c = {.fn = tg_k->optim[TG_OPTIM_adam][0], .n = {1}, .p = {&row}, .hyper = plain};
+    tg_optim_row row = row_of(a, start(number, 5));
+    tg_call c = {.fn = tg_k->optim[TG_OPTIM_adam][0], .n = {1}, .p = {&row}, .hyper = &plain};
     for (int again = 0; again < 50; again++) {
         for (int k = STATE; k < ARRAYS; k++)
             for (int64_t i = 0; i < N; i++) set(a[k], i, moment);
@@ -179,17 +270,20 @@ static void denormals(void)
 static void run(void)
 {
     denormals();
+    measured(TG_F32), measured(TG_F64);
+    regularised(TG_F32), regularised(TG_F64);
     for (int rule = 0; rule < TG_OPTIM_COUNT; rule++)
         for (tg_dtype t = TG_F32; t <= TG_F64; t++)
-            for (int flags = 0; flags < TG_OPTIM_OPTION << options_of(rule); flags += 3) large(rule, t, flags);
+            for (int flags = 0; flags < TG_OPTIM_OPTION << options_of(rule); flags += 3)
+                if (!rules[rule].measured && !(flags & TG_OPTIM_MEASURE)) large(rule, t, flags);
     for (int rule = 0; rule < TG_OPTIM_COUNT; rule++)
         for (tg_dtype t = TG_F32; t <= TG_F64; t++)
             for (int flags = 0; flags < TG_OPTIM_OPTION << options_of(rule); flags++)
                 for (int decay = 0; decay < 2; decay++) {
-                    double h[8];
-                    memcpy(h, hyper, sizeof h);
-                    h[0] *= decay;
-                    for (int again = 0; again < 5; again++) pieces(rule, t, flags, h);
-                    rows_apart(rule, t, flags, h);
+                    tg_optim_hyper h = hyper;
+                    h.weight_decay *= decay;
+                    if (flags & TG_OPTIM_MEASURE) continue; /* no step */
+                    for (int again = 0; again < 5 && !rules[rule].measured; again++) pieces(rule, t, flags, &h);
+                    rows_apart(rule, t, flags, &h);
                 }
 }

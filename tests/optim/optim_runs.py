@@ -6,15 +6,7 @@ from checks import generator
 STEPS = 100
 SHAPES = [(), (1,), (3,), (5, 7), (2, 3, 4), (65,), (0, 2)]
 
-SGD_OPTIONS = [
-    {"lr": 0.1},
-    {"lr": 0.1, "weight_decay": 0.2},
-    {"lr": 0.1, "maximize": True, "weight_decay": 0.2},
-    {"lr": 0.05, "momentum": 0.9},
-    {"lr": 0.05, "momentum": 0.9, "dampening": 0.4},
-    {"lr": 0.05, "momentum": 0.9, "nesterov": True},
-    {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.1, "maximize": True},
-]
+DECOUPLED = {"decoupled_weight_decay": True, "weight_decay": 0.1}
 ADAM_OPTIONS = [
     {"lr": 0.01},
     {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05},
@@ -23,17 +15,128 @@ ADAM_OPTIONS = [
     {"lr": 0.01, "amsgrad": True},
     {"lr": 0.01, "amsgrad": True, "weight_decay": 0.1, "betas": (0.8, 0.5), "eps": 1e-3},
 ]
-ADAMW = {"decoupled_weight_decay": True, "weight_decay": 0.01}
+# The class: its option grid.
+OPTIONS = {
+    "SGD": [
+        {"lr": 0.1},
+        {"lr": 0.1, "weight_decay": 0.2},
+        {"lr": 0.1, "maximize": True, "weight_decay": 0.2},
+        {"lr": 0.05, "momentum": 0.9},
+        {"lr": 0.05, "momentum": 0.9, "dampening": 0.4},
+        {"lr": 0.05, "momentum": 0.9, "nesterov": True},
+        {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.1, "maximize": True},
+    ],
+    "ASGD": [
+        {"lr": 0.05},
+        {"lr": 0.05, "lambd": 0.1, "alpha": 0.5, "t0": 10},
+        {"lr": 0.05, "lambd": 0.1, "t0": 0, "weight_decay": 0.2, "maximize": True},
+    ],
+    "Rprop": [
+        {"lr": 0.01},
+        {"lr": 0.01, "etas": (0.4, 1.5), "step_sizes": (0.005, 0.02), "maximize": True},
+    ],
+    "Adagrad": [
+        {"lr": 0.1},
+        {"lr": 0.1, "lr_decay": 0.1, "eps": 0.01},
+        {"lr": 0.1, "initial_accumulator_value": 0.5, "weight_decay": 0.2, "maximize": True},
+    ],
+    "RMSprop": [
+        {"lr": 0.01},
+        {"lr": 0.01, "alpha": 0.8, "eps": 0.01, "weight_decay": 0.2},
+        {"lr": 0.01, "momentum": 0.9, "maximize": True, "weight_decay": 0.2},
+        {"lr": 0.01, "centered": True, "eps": 1e-3},
+        {"lr": 0.01, "centered": True, "momentum": 0.8, "alpha": 0.9, "weight_decay": 0.2},
+    ],
+    "Adadelta": [
+        {"lr": 1.0},
+        {"lr": 0.5, "rho": 0.5, "eps": 1e-3, "weight_decay": 0.2, "maximize": True},
+    ],
+    "Adam": ADAM_OPTIONS,
+    "AdamW": ADAM_OPTIONS,
+    "Adamax": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "weight_decay": 0.2, "maximize": True},
+    ],
+    "NAdam": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "momentum_decay": 0.1},
+        {"lr": 0.01, "weight_decay": 0.2, "maximize": True},
+        {"lr": 0.01, **DECOUPLED},
+    ],
+    "RAdam": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "weight_decay": 0.2, "maximize": True},
+        {"lr": 0.01, **DECOUPLED},
+    ],
+}
+# Those that PyTorch does not have.
+OURS = {
+    "Yogi": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "initial_accumulator_value": 0.1},
+        {"lr": 0.01, "weight_decay": 0.2, "maximize": True},
+        {"lr": 0.01, **DECOUPLED},
+    ],
+    "AdaBelief": [
+        {"lr": 0.01, "eps": 1e-4},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "amsgrad": True, "weight_decay": 0.1},
+        {"lr": 0.01, "eps": 0.01, "weight_decay": 0.2, "maximize": True},
+        {"lr": 0.01, "eps": 0.01, "weight_decay": 0.2, "decoupled_weight_decay": False},
+    ],
+    "Adan": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.8, 0.9), "eps": 0.05, "weight_decay": 0.2, "maximize": True},
+        {"lr": 0.01, "weight_decay": 0.2, "no_prox": True},
+    ],
+    "Lion": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.8), "weight_decay": 0.2, "maximize": True},
+    ],
+    "SGDScheduleFree": [
+        {"lr": 0.1},
+        {"lr": 0.1, "momentum": 0.5, "warmup_steps": 20, "weight_decay": 0.2, "maximize": True},
+        {"lr": 0.1, "r": 1.5, "weight_lr_power": 1.0, "warmup_steps": 7},
+    ],
+    "AdamWScheduleFree": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "warmup_steps": 20, "maximize": True},
+        {"lr": 0.01, "weight_decay": 0.2, "r": 1.0, "weight_lr_power": 0.0},
+    ],
+    "LARS": [
+        {"lr": 0.5, "trust_coefficient": 0.1},
+        {"lr": 0.5, "trust_coefficient": 0.1, "momentum": 0.5, "nesterov": True, "maximize": True},
+        {"lr": 0.5, "trust_coefficient": 0.1, "momentum": 0, "weight_decay": 0.2, "eps": 0.1},
+        {"lr": 0.05, "weight_decay": 0.2, "adapt": False},
+    ],
+    "LAMB": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "weight_decay": 0.2, "maximize": True},
+        {"lr": 0.01, "weight_decay": 0.2, "adapt": False},
+    ],
+}
+# Where a class is not called as its rule.
+RULES = {
+    "AdamW": "adam",
+    "SGDScheduleFree": "sgd_schedule_free",
+    "AdamWScheduleFree": "adamw_schedule_free",
+}
+FIXED = {"AdamW": {"decoupled_weight_decay": True, "weight_decay": 0.01}}  # what a class sets
+
 
 # (name of the class, rule, what the class sets, options)
-CASES = [
-    *[("SGD", "sgd", {}, options) for options in SGD_OPTIONS],
-    *[("Adam", "adam", {}, options) for options in ADAM_OPTIONS],
-    *[("AdamW", "adam", ADAMW, options) for options in ADAM_OPTIONS],
-]
-IDS = [
-    f"{name}({', '.join(f'{k}={v}' for k, v in options.items())})" for name, _, _, options in CASES
-]
+def cases(options):
+    """One for every class and row of its grid: as what, and what to call it."""
+    rows = [
+        (name, RULES.get(name, name.lower()), FIXED.get(name, {}), row)
+        for name, grid in options.items()
+        for row in grid
+    ]
+    ids = [f"{row[0]}({', '.join(f'{k}={v}' for k, v in row[3].items())})" for row in rows]
+    return rows, ids
+
+
+CASES, IDS = cases(OPTIONS)
+ALL_CASES, ALL_IDS = cases(OPTIONS | OURS)
 
 
 def problem(dtype, *, gaps=False, steps=STEPS):
@@ -65,6 +168,8 @@ def set_gradients(lib, params, gradients):
 def go(lib, optimizer, params, gradients, first=0):
     """One step per row of gradients; all parameters after each step, as float64 arrays."""
     base = [group["lr"] / scheduled(1.0, first) for group in optimizer.param_groups]
+    if "train_mode" in optimizer.defaults:
+        optimizer.train()
     path = []
     for t, row in enumerate(gradients, first):
         for group, lr in zip(optimizer.param_groups, base, strict=True):

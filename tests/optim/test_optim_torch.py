@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from optim_runs import CASES, IDS, assert_same_path, go, problem, run
+from optim_runs import CASES, IDS, OPTIONS, assert_same_path, go, problem, run
 
 import tinygrad_lessons as tg
 
@@ -22,10 +22,12 @@ def test_same_path(name, _rule, _fixed, options, dtype, gaps):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("name", OPTIONS)
 def test_two_groups(name, dtype):
     def make(lib, params):
-        groups = [{"params": params[:2], "lr": 0.02}, {"params": params[2:], "weight_decay": 0.3}]
+        groups = [{"params": params[:2], "lr": 0.02}, {"params": params[2:], "maximize": True}]
+        if name != "Rprop":
+            groups[1]["weight_decay"] = 0.3
         return getattr(lib.optim, name)(groups, lr=0.01)
 
     assert_same_path(run(tg, make, dtype, True), run(torch, make, dtype, True), dtype)
@@ -96,6 +98,13 @@ def twice(lib, params):
 
 
 BAD = [
+    ("LBFGS", lambda lib, params: [{"params": params[:1]}, {"params": params[1:]}], {}),
+    ("LBFGS", None, {"lr": -1.0}),
+    ("Muon", None, {}),
+    ("Muon", None, {"lr": -1.0}),
+    ("Muon", None, {"momentum": -1.0}),
+    ("Muon", None, {"weight_decay": -1.0}),
+    ("Muon", None, {"adjust_lr_fn": "other"}),
     ("SGD", nothing, {}),
     ("SGD", twice, {}),
     ("SGD", lambda lib, params: params[0], {}),
@@ -116,6 +125,23 @@ BAD = [
     ("Adam", None, {"betas": (0.9, -0.1)}),
     ("Adam", None, {"weight_decay": -1.0}),
     ("AdamW", None, {"weight_decay": -1.0}),
+    ("ASGD", None, {"lr": -1.0}),
+    ("ASGD", None, {"weight_decay": -1.0}),
+    ("Rprop", None, {"lr": -1.0}),
+    ("Rprop", None, {"etas": (1.0, 1.2)}),
+    ("Rprop", None, {"etas": (0.5, 1.0)}),
+    ("Adagrad", None, {"lr_decay": -1.0}),
+    ("Adagrad", None, {"eps": -1.0}),
+    ("Adagrad", None, {"initial_accumulator_value": -1.0}),
+    ("RMSprop", None, {"alpha": -1.0}),
+    ("RMSprop", None, {"momentum": -1.0}),
+    ("RMSprop", None, {"eps": -1.0}),
+    ("Adadelta", None, {"rho": -0.1}),
+    ("Adadelta", None, {"rho": 1.1}),
+    ("Adadelta", None, {"eps": -1.0}),
+    ("Adamax", None, {"betas": (1.0, 0.9)}),
+    ("NAdam", None, {"momentum_decay": -1.0}),
+    ("RAdam", None, {"betas": (0.9, 1.0)}),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import inspect
 import io
 import pickle
 import sys
@@ -9,11 +10,12 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from optim_runs import OPTIONS
 
 import tinygrad_lessons as tg
 from tinygrad_lessons import nn, optim
 
-NAMES = ["SGD", "Adam", "AdamW"]
+NAMES = list(OPTIONS)
 
 
 def leaf(values, dtype=None):
@@ -62,6 +64,18 @@ def test_named_parameters():
     assert optimizer.state_dict()["param_groups"][0]["param_names"] == ["weight", "bias"]
 
 
+def test_adagrad_has_its_state_from_the_start():
+    a, b = leaf([1.0, 2.0]), leaf([3.0])
+    optimizer = optim.Adagrad([a], initial_accumulator_value=0.5)
+    optimizer.add_param_group({"params": b, "initial_accumulator_value": 2})
+    state = optimizer.state_dict()["state"]
+    assert state.keys() == {0}
+    assert (state[0]["step"].item(), state[0]["sum"].tolist()) == (0, [0.5, 0.5])
+    step(optimizer, None, [1.0])
+    assert optimizer.state[b]["sum"].tolist() == [3.0]
+    assert optimizer.state[a]["step"].item() == 0
+
+
 def test_a_group_added_on_the_way():
     a, b = leaf([1.0, 2.0]), leaf([3.0])
     optimizer = momentum([a])
@@ -85,8 +99,10 @@ def test_duplicates_warn_and_count_twice():
 def test_group_options_are_checked():
     with pytest.raises(ValueError, match="Invalid learning rate: -1"):
         optim.SGD([{"params": [leaf([1.0])], "lr": -1}], lr=0.1)
-    with pytest.raises(NotImplementedError, match="Adam: differentiable=True"):
-        optim.Adam([leaf([1.0])], differentiable=True)
+    with pytest.raises(NotImplementedError, match="Adam: l1 works in compiled steps only"):
+        optim.Adam([{"params": [leaf([1.0])], "l1": 0.1}], differentiable=True)
+    with pytest.raises(RuntimeError, match="`fused` does not support `differentiable`"):
+        optim.Adam([leaf([1.0])], differentiable=True, fused=True)
     with pytest.raises(ValueError, match="Tensor lr must be 1-element"):
         optim.Adam([leaf([1.0])], lr=tg.ones(2))
     with pytest.raises(TypeError, match="param_group must be a dict"):
@@ -106,8 +122,9 @@ def test_implementation_choices_change_nothing(name):
     def moved(**choice):
         return step(getattr(optim, name)([leaf([1.0, 2.0])], lr=0.1, **choice), [0.3, -0.4])
 
-    same(moved(), moved(fused=True))
-    same(moved(), moved(foreach=True))
+    accepted = inspect.signature(getattr(optim, name)).parameters.keys()
+    for choice in {"fused", "foreach", "capturable"} & accepted:
+        same(moved(), moved(**{choice: True}))
 
 
 # ---- parameters: frozen, shared, replaced, in any layout ----

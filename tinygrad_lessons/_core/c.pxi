@@ -177,7 +177,7 @@ cdef extern from "table.h" nogil:
         tg_kernel bernoulli
         tg_kernel randint
         tg_kernel randperm
-        tg_kernel optim[1][2]
+        tg_kernel optim[1][2], optim_squares[2]
         const void *gemm[2]
         tg_kernel limit_fma
         tg_kernel limit_read

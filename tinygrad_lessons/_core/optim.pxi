@@ -1,39 +1,54 @@
 # Optimizers: the step of a parameter group is one kernel call over a table of its parameters.
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.math cimport INFINITY, sqrt
 
 cdef extern from "optim.h" nogil:
-    enum: TG_OPTIM_MAXIMIZE, TG_OPTIM_DECOUPLED, TG_OPTIM_OPTION
+    enum: TG_OPTIM_MAXIMIZE, TG_OPTIM_DECOUPLED, TG_OPTIM_OPTION, TG_OPTIM_SUMS, TG_OPTIM_GRAIN
 
     ctypedef struct tg_optim_row:
         void *param
         const void *grad
         void *state[4]
-        float *step
+        float *number[3]
+        double *sums
         int64_t numel
+        int64_t rows
+
+    ctypedef struct tg_optim_hyper:
+        double weight_decay
+        double scale
+        double l1
+        double l2
+        double group_lasso
+        double max_norm
+        double rule[8]
 
 cdef extern from *:
     """
     /* The columns of optim.def as they stand there. */
     static const char *const tg_optim_text[][8] = {
-    #define OPTIM(rule, options, states, kept, counts, hypers, scalars, update) \\
-        {#rule, #options, #states, #kept, #counts, #hypers, #scalars, #update},
+    #define OPTIM(rule, options, hypers, numbers, states, kept, starts, ...) \\
+        {#rule, #options, #hypers, #numbers, #states, #kept, #starts, #__VA_ARGS__},
+    #define OPTIM_MEASURED OPTIM
     #include "optim.def"
     #undef OPTIM
+    #undef OPTIM_MEASURED
     };
     """
     enum: TG_OPTIM_COUNT
     const char *tg_optim_text[TG_OPTIM_COUNT][8]
 
 cdef enum:
-    MAX_HYPER = 8
     MAX_ROWS = GIL_WORK - 1  # of one call: launch() keeps the GIL, as bare pointers in the table demand
 
 cdef class Rule:
     """A row of optim.def: STATE(a, b) is ("a", "b") here, the other columns likewise; options are in lower case."""
     cdef readonly int index
-    cdef readonly str name, scalars, update
-    cdef readonly tuple options, state, kept, counts, hyper
+    cdef readonly str name, formula
+    cdef readonly bint measured
+    cdef readonly tuple options, hyper, numbers, state, kept
+    cdef readonly dict starts
 
     def __cinit__(self, int index):
         def inside(text):
@@ -45,15 +60,22 @@ cdef class Rule:
         columns = [tg_optim_text[index][k].decode() for k in range(8)]
         self.index = index
         self.name = columns[0]
-        self.options, self.kept = names(columns[1].lower()), names(columns[3].lower())
-        self.state, self.counts, self.hyper = names(columns[2]), names(columns[4]), names(columns[5])
-        self.scalars, self.update = map(inside, columns[6:])
+        self.options, self.kept = names(columns[1].lower()), names(columns[5].lower())
+        self.hyper, self.numbers, self.state = map(names, columns[2:5])
+        self.starts = dict(pair.split(" = ") for pair in names(columns[6]))
+        self.formula = columns[7]
+        self.measured = "SUMS(" in self.formula
 
     def places(self):
         """Where a group holds the numbers: (key, None), or (key, position) for the member of a tuple."""
         for name in self.hyper:
             key = name.rstrip("123456789")
             yield (name, None) if key == name else (key + "s", int(name[len(key):]) - 1)
+
+    def start(self, str name, dict group):
+        """What a number or buffer starts with, or None for the parameter itself."""
+        value = self.starts.get(name, "0")
+        return None if value == "p" else float(group[value] if value in group else value)
 
 OPTIM_RULES = {rule.name: rule for rule in map(Rule, range(TG_OPTIM_COUNT))}
 
@@ -77,7 +99,7 @@ cdef class MultiTensorStep:
     """The step of one parameter group by one rule.
 
     The table has a row per parameter. What state it points to is settled in bind(), whenever the list of parameters,
-    a layout, the options or the state's dicts have changed, or a first gradient has come. The pointers to parameters
+    a layout, the options or the state's dicts have changed, or a first gradient has come; what is lacking begins then. The pointers to parameters
     and gradients are put in by fill(), in every step.
     """
     cdef Rule rule
@@ -90,11 +112,12 @@ cdef class MultiTensorStep:
     cdef Py_ssize_t n
     cdef tg_optim_row *rows
     cdef tg_meta **metas        # the layouts of the parameters, when they were bound
-    cdef float *steps           # for rules that do not show their step count in the state
+    cdef float *steps           # the step counts of rules that do not show theirs in the state
     cdef int64_t epoch
     cdef int flags
     cdef bint running
-    cdef double hyper[MAX_HYPER]
+    cdef double *sums           # room for what the kernels add up
+    cdef tg_optim_hyper hyper
 
     def __cinit__(self, str rule):
         self.rule = OPTIM_RULES[rule]
@@ -111,7 +134,8 @@ cdef class MultiTensorStep:
         PyMem_Free(self.rows)
         PyMem_Free(self.metas)
         PyMem_Free(self.steps)
-        self.rows, self.metas, self.steps = NULL, NULL, NULL
+        PyMem_Free(self.sums)
+        self.rows, self.metas, self.steps, self.sums = NULL, NULL, NULL, NULL
         self.n = self.epoch = 0
 
     cdef int take(self, dict group, state) except -1:
@@ -131,18 +155,21 @@ cdef class MultiTensorStep:
         cdef bint is_double
         cdef tg_call c
         if flags != self.flags or self.epoch != state_epoch or state is not self.state:
-            self.bind(params, state, flags)
+            self.bind(group, state, flags)
         while not self.fill(params):
-            self.bind(params, state, flags)
+            self.bind(group, state, flags)
+        self.hyper.scale = 1
         c.ndim = 0
         c.flags = flags
-        c.hyper = self.hyper
+        c.hyper = &self.hyper
         c.n[1] = c.n[2] = 0
+        limit = group.get("max_grad_norm")
+        if limit is not None:
+            for first, rows, is_double in self.runs:
+                self.start(&c, tg_k.optim_squares[is_double], first, rows)
+            self.hyper.scale = min(1.0, limit / (self.gradient_norm() + 1e-6))
         for first, rows, is_double in self.runs:
-            c.fn = tg_k.optim[self.rule.index][is_double]
-            c.n[0] = rows
-            c.p[0] = self.rows + first
-            launch(&c)
+            self.start(&c, tg_k.optim[self.rule.index][is_double], first, rows)
         for alias in self.held:
             bump((<Tensor>alias).v)
         if self.copies:
@@ -152,10 +179,30 @@ cdef class MultiTensorStep:
             self.copies.clear()
         return 0
 
+    cdef int start(self, tg_call *c, tg_kernel kernel, Py_ssize_t first, Py_ssize_t rows) except -1:
+        c.fn = kernel
+        c.n[0] = rows
+        c.p[0] = self.rows + first
+        launch(c)
+        return 0
+
+    cdef double gradient_norm(self) noexcept:
+        """Of all the group's gradients together, from the sums of their squares."""
+        cdef double total = 0
+        cdef Py_ssize_t i
+        for i in range(self.n):
+            if self.rows[i].grad is not NULL:
+                total += self.rows[i].sums[0]
+        return sqrt(total)
+
     cdef int read(self, dict group) except -1:
         """Take over the group's numbers; returns its options as flags."""
         cdef int flags = 0, k
-        self.hyper[0] = group.get("weight_decay", 0)
+        cdef tg_optim_hyper *hyper = &self.hyper
+        hyper.weight_decay = 0 if "weight_decay" in self.rule.hyper else group.get("weight_decay", 0)
+        hyper.l1, hyper.l2, hyper.group_lasso = group.get("l1", 0), group.get("l2", 0), group.get("group_lasso", 0)
+        limit = group.get("max_norm")
+        hyper.max_norm = INFINITY if limit is None else limit
         if group.get("maximize"):
             flags |= TG_OPTIM_MAXIMIZE
         if group.get("decoupled_weight_decay"):
@@ -164,7 +211,7 @@ cdef class MultiTensorStep:
             if group[name]:
                 flags |= TG_OPTIM_OPTION << k
         for k, (key, position) in enumerate(self.places):
-            self.hyper[k + 1] = group[key] if position is None else group[key][position]
+            hyper.rule[k] = group[key] if position is None else group[key][position]
         return flags
 
     cdef bint fill(self, list params) except -1:
@@ -184,7 +231,7 @@ cdef class MultiTensorStep:
             row.grad = NULL
             if g is NULL:
                 continue
-            if row.step is NULL or v.meta is not self.metas[i]:
+            if row.number[0] is NULL or v.meta is not self.metas[i]:
                 return False
             row.param = v.data
             row.grad = g.data
@@ -211,15 +258,14 @@ cdef class MultiTensorStep:
             self.copies.append((None, copy))
         return 0
 
-    cdef int bind(self, list params, state, int flags) except -1:
-        """Make the rows anew; state that parameters with a gradient lack comes to be, zeros in one block of memory."""
-        cdef Py_ssize_t i, first = 0, n = len(params)
+    cdef int bind(self, dict group, state, int flags) except -1:
+        """Make the rows anew, and what state is lacking."""
+        cdef list params = group["params"]
+        cdef Py_ssize_t i, first = 0, pieces = 0, n = len(params)
         cdef Rule rule = self.rule
+        cdef tg_optim_row *row
         cdef Tensor p
         cdef int k
-        needed = [name for name, when in zip(rule.state, rule.kept)
-                  if when == "1" or flags & (TG_OPTIM_OPTION << rule.options.index(when))]
-        entries, lacking = [], {TG_F32: [], TG_F64: []}
         self.release()
         self.params = list(params)
         self.rows = <tg_optim_row *>PyMem_Calloc(n, sizeof(tg_optim_row))
@@ -228,37 +274,38 @@ cdef class MultiTensorStep:
         if self.rows is NULL or self.metas is NULL or self.steps is NULL:
             raise MemoryError("not enough memory for an optimizer's table")
         self.n = n
-        uncounted, lasting = [], isinstance(state, Noticed)
         for i, param in enumerate(self.params):
             if not isinstance(param, Tensor):
                 raise TypeError(f"step: a parameter must be a tensor, not {type(param).__name__}")
             p = param
             self.metas[i] = tg_meta_retain(p.v.meta)
             self.rows[i].numel = p.v.meta.numel
-            entries.append(None)
+            self.rows[i].rows = p.v.meta.shape[0] if p.v.meta.ndim > 1 else 0
+            pieces += 1 + p.v.meta.numel // TG_OPTIM_GRAIN
+        self.sums = <double *>PyMem_Calloc(pieces, TG_OPTIM_SUMS * sizeof(double))
+        if self.sums is NULL:
+            raise MemoryError("not enough memory for an optimizer's sums")
+        pieces = 0
+        for i in range(n):
+            self.rows[i].sums = self.sums + pieces * TG_OPTIM_SUMS
+            pieces += 1 + self.rows[i].numel // TG_OPTIM_GRAIN
+        needed, with_gradient = self.kept(flags), [p for p in self.params if (<Tensor>p).v.grad is not NULL]
+        begun = self.begin(with_gradient, group, state, flags)
+        aliases, lasting = {}, isinstance(state, Noticed)
+        for i, p in enumerate(self.params):
             if p.v.grad is NULL:
                 continue
-            if not is_float(p.v.meta.dtype):
-                raise RuntimeError(f"step: a parameter must be float32 or float64, not {type_name(p.v.meta.dtype)}")
-            self.rows[i].step = &self.steps[i]
-            if not needed and not rule.counts:
+            row = &self.rows[i]
+            self.steps[i] = p not in begun  # such a rule asks no more than whether it is the first step
+            row.number[0] = &self.steps[i]
+            if not needed and not rule.numbers:
                 continue
-            entries[i] = entry = state[p]
+            entry = state[p]
             lasting = lasting and isinstance(entry, Noticed)
-            uncounted += [(entry, name, None) for name in rule.counts if entry.get(name) is None]
-            missing = [(entry, name, p) for name in needed if entry.get(name) is None]
-            lacking[p.v.meta.dtype] += missing
-            self.steps[i] = not missing  # such a rule asks no more than whether it is the first step
-        create(uncounted, TG_F32)
-        for k in lacking:
-            create(lacking[k], k)
-        aliases = {}
-        for i, entry in enumerate(entries):
-            if entry is not None:
-                for name in rule.counts:
-                    self.rows[i].step = <float *>state_memory(entry, name, NULL, aliases)
-                for name in needed:
-                    self.rows[i].state[rule.state.index(name)] = state_memory(entry, name, self.metas[i], aliases)
+            for k, name in enumerate(rule.numbers):
+                row.number[k] = <float *>state_memory(entry, name, NULL, aliases)
+            for name in needed:
+                row.state[rule.state.index(name)] = state_memory(entry, name, self.metas[i], aliases)
         self.held = list(aliases.values())
         self.runs = []
         for i in range(1, n + 1):
@@ -268,6 +315,44 @@ cdef class MultiTensorStep:
         self.flags, self.state = flags, state
         self.epoch = state_epoch if lasting else 0
         return 0
+
+    cdef list kept(self, int flags):
+        """The names of the buffers that exist under these options."""
+        cdef Rule rule = self.rule
+        return [name for name, when in zip(rule.state, rule.kept)
+                if when == "1" or flags & (TG_OPTIM_OPTION << rule.options.index(when))]
+
+    cdef set begin(self, list params, dict group, state, int flags):
+        """State that these parameters lack comes to be, the same types in one block; returns who lacked a buffer."""
+        cdef Rule rule = self.rule
+        cdef list needed = self.kept(flags)
+        cdef Tensor p
+        cdef int t
+        numbers, buffers, begun = [], {TG_F32: [], TG_F64: []}, set()
+        for p in params:
+            if not is_float(p.v.meta.dtype):
+                raise RuntimeError(f"step: a parameter must be float32 or float64, not {type_name(p.v.meta.dtype)}")
+            if needed or rule.numbers:
+                entry = state[p]
+                numbers += [(entry, name, None) for name in rule.numbers if entry.get(name) is None]
+                missing = [(entry, name, p) for name in needed if entry.get(name) is None]
+                buffers[p.v.meta.dtype] += missing
+                if missing:
+                    begun.add(p)
+        for t, wanted in ((TG_F32, numbers), *buffers.items()):
+            create(wanted, t)
+            for entry, name, like in wanted:
+                value = rule.start(name, group)
+                p = entry[name]
+                if value is None:
+                    copy_into(p.v, (<Tensor>like).v)
+                elif value != 0:
+                    fill(p.v, value, 0)
+        return begun
+
+    def begin_all(self, dict group, state):
+        """Make the state of all the group's parameters now, also of those that have no gradient yet."""
+        self.begin(group["params"], group, state, self.read(group))
 
 def take_steps(list steps, list groups, state):
     """Each MultiTensorStep with its parameter group."""

@@ -7,9 +7,17 @@ from collections.abc import Mapping
 from copy import deepcopy
 from types import MethodType
 
-from tinygrad_lessons._core import MultiTensorStep, Tensor, clear_gradients, enable_grad, take_steps
+from tinygrad_lessons._core import (
+    OPTIM_RULES,
+    MultiTensorStep,
+    Tensor,
+    clear_gradients,
+    enable_grad,
+    take_steps,
+)
 from tinygrad_lessons.nn.hooks import RemovableHandle
 
+from .differentiable import NOT_TAPED, take_taped_step
 from .state import State, copied
 
 _NOT_NEGATIVE = {
@@ -17,6 +25,17 @@ _NOT_NEGATIVE = {
     "eps": "epsilon value",
     "momentum": "momentum value",
     "weight_decay": "weight_decay value",
+    "lr_decay": "lr_decay value",
+    "initial_accumulator_value": "initial_accumulator_value value",
+    "momentum_decay": "momentum_decay value",
+    "rho": "rho value",
+    "warmup_steps": "warmup_steps value",
+    "trust_coefficient": "trust_coefficient value",
+    "max_grad_norm": "max_grad_norm value",
+    "l1": "l1 value",
+    "l2": "l2 value",
+    "group_lasso": "group_lasso value",
+    "max_norm": "max_norm value",
 }
 
 _hook_keys = itertools.count()
@@ -45,6 +64,22 @@ class Optimizer:
     A compiled rule names its row of csrc/optim.def in `_rule`, and its options are the keys of
     `defaults`; `step` does the rest. An optimizer written in Python overrides `step`, and finds
     its parameters in `self.param_groups` and a dict for each in `self.state`.
+
+    Beside its rule's options, a group of a compiled rule may set these; all are off unless set:
+
+        max_grad_norm   clips: g ← g · min(1, max_grad_norm / (|g| + 1e-6)), as `clip_grad_norm_`
+                        over the group's gradients before the step, but .grad stays as it is
+        l1, l2          after the step, p ← sign(p) · max(0, |p| - lr · l1) / (1 + lr · l2): weights
+                        become exactly zero (lasso; with both, elastic net)
+        group_lasso     after the step, every row r of a matrix (or more dimensions) becomes
+                        r · max(0, 1 - lr · group_lasso · √n / |r|), n its size: whole rows vanish
+        max_norm        after the step, every row longer than max_norm is scaled to that length
+
+    With `differentiable` the step stays on the tape: write to parameters that are no leaves, and
+    what follows can be differentiated by the gradients, the parameters before and `lr`.
+
+    Sources: Parikh and Boyd 2014, Proximal algorithms, sections 6.5.2 to 6.5.4; Yuan and Lin 2006;
+    Srebro and Shraibman 2005.
 
     Args:
         params: an iterable of tensors, of (name, tensor) pairs, or of dicts with "params" and
@@ -97,7 +132,9 @@ class Optimizer:
 
     def _check_group(self, group):
         for name, what in _NOT_NEGATIVE.items():
-            value = group.get(name, 0)
+            value = group.get(name)
+            if value is None:
+                continue
             if isinstance(value, Tensor) and value.numel() != 1:
                 raise ValueError(f"Tensor {name} must be 1-element")
             if not value >= 0:
@@ -107,11 +144,14 @@ class Optimizer:
                 raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
         if group.get("fused") and group.get("foreach"):
             raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-        if group.get("differentiable"):
-            raise NotImplementedError(
-                f"{type(self).__name__}: differentiable=True is not supported: step() writes in "
-                "place and leaves no trace on the tape"
-            )
+        if group.get("fused") and group.get("differentiable"):
+            raise RuntimeError("`fused` does not support `differentiable`")
+        for name in NOT_TAPED if group.get("differentiable") else ():
+            if group.get(name):
+                raise NotImplementedError(
+                    f"{type(self).__name__}: {name} works in compiled steps only, not with "
+                    "differentiable=True"
+                )
 
     def add_param_group(self, param_group: dict) -> None:
         """Add a group: a dict with "params" and the options in which it differs from the defaults.
@@ -140,13 +180,14 @@ class Optimizer:
                 "all optimizer params should be with/without names. Some param names are missing"
             )
         params = [param[1] for param in params] if names else params
+        taped = param_group.get("differentiable", self.defaults.get("differentiable"))
         for param in params:
             if not isinstance(param, Tensor):
                 raise TypeError(
                     "optimizer can only optimize Tensors, but one of the params is "
                     f"{type(param).__name__}"
                 )
-            if not (param.is_leaf or param.retains_grad):
+            if not (taped or param.is_leaf or param.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         if len({id(param) for param in params}) < len(params):
             warnings.warn(
@@ -185,16 +226,31 @@ class Optimizer:
         Raises:
             NotImplementedError: in a subclass that has neither a rule nor a `step` of its own.
         """
-        if self._rule is None:
-            raise NotImplementedError(f"{type(self).__name__}: step is not defined")
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        self._update()
+        return loss
+
+    def _update(self):
+        if self._rule is None:
+            raise NotImplementedError(f"{type(self).__name__}: step is not defined")
+        if not any(group.get("differentiable") for group in self.param_groups):
+            take_steps(self._compiled(), self.param_groups, self._state)
+            return
+        for step, group in zip(self._compiled(), self.param_groups, strict=True):
+            if group.get("differentiable"):
+                with enable_grad():
+                    take_taped_step(self._rule, group, self._state)
+            else:
+                take_steps([step], [group], self._state)
+
+    def _compiled(self):
+        """The compiled step of each group."""
         if len(self._steps) != len(self.param_groups):
             self._steps = [MultiTensorStep(self._rule) for _ in self.param_groups]
-        take_steps(self._steps, self.param_groups, self._state)
-        return loss
+        return self._steps
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Let go of all gradients, or fill them with zeros if not `set_to_none`.
@@ -268,8 +324,8 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping) -> None:
         """Take over the state and options of a `state_dict`, also one of PyTorch's.
 
-        State is copied, in the type of its parameter. Leaves may be tensors or whatever NumPy
-        reads as an array. Parameters are matched by their order; the options of the groups are
+        State is copied, in the type of its parameter; numbers such as `step` stay float32. Leaves
+        may be tensors or whatever NumPy reads as an array. Parameters are matched by their order; the options of the groups are
         those of `state_dict` afterwards.
 
         Raises:
@@ -306,10 +362,12 @@ class Optimizer:
             group["params"] = own["params"]
             if "param_names" in own:
                 group.setdefault("param_names", own["param_names"])
-        state = {}
+        state, numbers = {}, {"step"}
+        if self._rule is not None:
+            numbers.update(OPTIM_RULES[self._rule].numbers)
         for key, value in state_dict["state"].items():
             param = owners.get(key)
-            state[key if param is None else param] = copied(value, param)
+            state[key if param is None else param] = copied(value, param, numbers)
         self.__setstate__({"state": state, "param_groups": saved})
 
     def __getstate__(self):

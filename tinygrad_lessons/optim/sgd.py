@@ -21,7 +21,6 @@ class SGD(Optimizer):
 
     Raises:
         ValueError: an option is out of range, or there are no parameters.
-        NotImplementedError: `differentiable=True`.
 
     >>> import tinygrad_lessons as tg
     >>> p = tg.tensor([1.0, -2.0], requires_grad=True)

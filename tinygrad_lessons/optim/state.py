@@ -21,17 +21,17 @@ class State(Noticed):
         return self[param]
 
 
-def copied(value, param, name=None):
-    """A copy of saved state, with tensors of the parameter's type (`step` always float32)."""
+def copied(value, param, numbers, name=None):
+    """A copy of saved state, with tensors of the parameter's type, but `numbers` in float32."""
     if isinstance(value, Mapping):
-        return {key: copied(item, param, key) for key, item in value.items()}
+        return {key: copied(item, param, numbers, key) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(copied(item, param) for item in value)
-    if name == "step" and isinstance(value, (int, float)):
+        return type(value)(copied(item, param, numbers) for item in value)
+    if name in numbers and isinstance(value, (int, float)):
         value = tensor(float(value))
     if not isinstance(value, Tensor):
         if not hasattr(value, "__array__"):
             return value
         value = tensor(np.asarray(value))
-    dtype = float32 if name == "step" else value.dtype if param is None else param.dtype
+    dtype = float32 if name in numbers else value.dtype if param is None else param.dtype
     return value.detach().to(dtype).clone().contiguous()
