@@ -135,14 +135,13 @@ def module_stub(sources: list[str]) -> str:
 
 def make_stubs(core: Path, write=Path.write_text) -> None:
     """Writes both stubs, given the folder of the Cython sources."""
-    order = ["backward", "row_methods", "tensor", "random", "factories"]
-    text = HEADER + PREAMBLE + module_stub([(core / f"{name}.pxi").read_text() for name in order])
+    order = ["backward", "row_methods", "tensor", "random", "types", "factories", "functions", "autograd", "runtime"]
+    sources = [(core / f"{name}.pxi").read_text() for name in order]
+    text = HEADER + PREAMBLE + module_stub(sources)
     text += "\n_dtype = dtype\n_device = device\ninf: float\nnan: float\npi: float\ne: float\n"
     text += "OP_NAMES: list[str]\nFUNCTIONS: list[str]\nDTYPES: list[dtype]\nCPU: device\ndefault_generator: Generator\n"
-    factories = (core / "factories.pxi").read_text()
-    text += "".join(
-        f"{a} = {b}\n" for a, b in re.findall(r"^([a-z]\w*) = ([a-z]\w*)$", factories, re.M)
-    )
+    same = re.compile(r"^[a-z]\w* = [a-z]\w*$", re.M)
+    text += "".join(f"{line}\n" for source in sources for line in same.findall(source))
     text += "".join(
         f"{name}: dtype\n" for name in ["bool_", "uint8", "int32", "int64", "float32", "float64"]
     )
