@@ -236,10 +236,14 @@ class Optimizer:
     def _update(self):
         if self._rule is None:
             raise NotImplementedError(f"{type(self).__name__}: step is not defined")
-        if not any(group.get("differentiable") for group in self.param_groups):
-            take_steps(self._compiled(), self.param_groups, self._state)
+        steps = self._compiled()
+        for group in self.param_groups:  # a loop, as any() would cost what a small step does
+            if group.get("differentiable"):
+                break
+        else:
+            take_steps(steps, self.param_groups, self._state)
             return
-        for step, group in zip(self._compiled(), self.param_groups, strict=True):
+        for step, group in zip(steps, self.param_groups, strict=True):
             if group.get("differentiable"):
                 with enable_grad():
                     take_taped_step(self._rule, group, self._state)
