@@ -135,7 +135,17 @@ def module_stub(sources: list[str]) -> str:
 
 def make_stubs(core: Path, write=Path.write_text) -> None:
     """Writes both stubs, given the folder of the Cython sources."""
-    order = ["backward", "row_methods", "tensor", "random", "types", "factories", "functions", "autograd", "runtime"]
+    order = [
+        "backward",
+        "row_methods",
+        "tensor",
+        "random",
+        "types",
+        "factories",
+        "functions",
+        "autograd",
+        "runtime",
+    ]
     sources = [(core / f"{name}.pxi").read_text() for name in order]
     text = HEADER + PREAMBLE + module_stub(sources)
     text += "\n_dtype = dtype\n_device = device\ninf: float\nnan: float\npi: float\ne: float\n"
