@@ -75,6 +75,26 @@ def bench_layer(measure, taped, tensor, name):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "picked"),
+    [
+        pytest.param(100, 8, 32, id="embedding of 32 in 100x8"),
+        pytest.param(10000, 64, 4096, id="embedding of 4096 in 10000x64"),
+    ],
+)
+def bench_embedding(measure, taped, tensor, rows, columns, picked):
+    layer, x = taped.nn.Embedding(rows, columns), tensor(picked, low=0, high=rows, dtype="int64")
+    gradient = tensor(picked, columns)
+
+    def run():
+        layer.weight.grad = None
+        layer(x).backward(gradient)
+
+    # Of the gradient, all is set to zero; of the rest, only what is picked is touched.
+    elements = picked * columns
+    measure("run()", run=run, operations=elements, moved=4 * (rows * columns + 5 * elements))
+
+
 @pytest.mark.parametrize("name", [pytest.param("cross_entropy", id="cross entropy 512x256")])
 def bench_loss(measure, taped, find_op, tensor, name):
     x, y, loss = tensor(512, 256), tensor(512, low=0, high=256, dtype="int64"), find_op(name)
