@@ -19,7 +19,8 @@ class Embedding(Module):
         max_norm: rows whose norm is greater are scaled to it, in place, before they are looked up.
         norm_type: the p of that norm.
         scale_grad_by_freq: each row's gradient is divided by how often the row was looked up.
-        sparse: row-sparse gradients, which are not there yet: calls raise NotImplementedError.
+        sparse: `weight.grad` is row-sparse: it holds only the rows that were looked up, and which
+            they are. `weight.grad.coalesce()` has each row once, `weight.grad.to_dense()` all.
         _weight: the weight to begin with, instead of a drawn one.
         _freeze: whether the weight is to stay as it is, without gradient.
 

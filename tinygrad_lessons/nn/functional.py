@@ -408,26 +408,25 @@ def embedding(
         max_norm: first, rows to be looked up whose norm is greater are scaled to it, in place.
         norm_type: the p of that norm.
         scale_grad_by_freq: each row's gradient is divided by how often `input` names the row.
-        sparse: row-sparse gradients, which are not there yet: must be False.
+        sparse: the gradient holds only the rows that were looked up, and which they are.
 
     Raises:
         AssertionError: `padding_idx` is no row of the weight.
         IndexError: an index is below 0, or not below V.
-        RuntimeError: `input` holds no integers, or `weight` is no matrix.
+        RuntimeError: `input` holds no integers, or `weight` is no matrix. In backward: a sparse
+            gradient is to be scaled by frequency, or differentiated again.
 
     >>> import tinygrad_lessons as tg
     >>> weight = tg.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     >>> tg.nn.functional.embedding(tg.tensor([2, 0]), weight).tolist()
     [[5.0, 6.0], [1.0, 2.0]]
     """
-    if sparse:
-        raise NotImplementedError("embedding: sparse gradients are not there yet; use sparse=False")
     if max_norm is not None:
         with no_grad():
             rows = embedding(input, weight, padding_idx)
             norm = rows.norm(norm_type, -1, keepdim=True)
             weight[input] = where(norm > max_norm, rows * (max_norm / (norm + 1e-7)), rows)
-    return _core.embedding(input, weight, padding_idx, scale_grad_by_freq)
+    return _core.embedding(input, weight, padding_idx, scale_grad_by_freq, sparse)
 
 
 def conv1d(
