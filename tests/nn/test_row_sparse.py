@@ -424,18 +424,68 @@ def test_rows_overwritten_by_hand_are_checked():
     assert g.coalesce()._nnz() == 1
 
 
-OPTIMIZERS = ["SGD", "Adam", "AdamW"]
+def optimizer_of(name, params, **options):
+    """Any optimizer of the package; those that go around another have SGD inside."""
+    make = getattr(tg.optim, name)
+    if name in ("SAM", "Lookahead"):
+        return make(tg.optim.SGD(params, lr=0.1), **options)
+    return make(params, lr=0.1, **options)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+OPTIMIZERS = [name for name in tg.optim.__all__ if name[0].isupper() and name != "Optimizer"]
+BY_VECTORS = {"LBFGS", "GradientDescent"}  # these make one dense vector of all gradients
+
+
+@pytest.mark.parametrize("name", sorted({*OPTIMIZERS} - BY_VECTORS))
 def test_optimizers_that_cannot_take_it_say_so(name):
     layer = nn.Embedding(1, 1, sparse=True)
-    layer(tg.tensor([0])).sum().backward()
-    before = layer.weight.clone()
-    optimizer = getattr(tg.optim, name)(layer.parameters(), lr=0.1)
+
+    def closure():
+        loss = layer(tg.tensor([0])).sum()
+        loss.backward()
+        return loss
+
+    closure()
+    before = layer.weight.detach().clone()
+    optimizer = optimizer_of(name, layer.parameters())
+    if name.endswith("ScheduleFree"):
+        optimizer.train()
     with pytest.raises(RuntimeError, match="does not support sparse gradients"):
-        optimizer.step()
+        optimizer.step(closure)
     assert tg.equal(layer.weight, before)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_nor_do_steps_on_the_tape(name):
+    layer = nn.Embedding(2, 1, sparse=True)
+    layer(tg.tensor([0])).sum().backward()
+    optimizer = optimizer_of(name, layer.parameters(), differentiable=True)
+    with pytest.raises(RuntimeError, match=f"{name} does not support sparse gradients"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("name", sorted(BY_VECTORS))
+def test_optimizers_by_vectors_take_it(name):
+    def trained(sparse):
+        layer = nn.Embedding(3, 2, sparse=sparse, _weight=tg.arange(6.0).reshape(3, 2))
+        optimizer = optimizer_of(name, layer.parameters())
+
+        def closure():
+            optimizer.zero_grad()
+            loss = (layer(tg.tensor([2, 0, 2])) ** 2).sum()
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        return layer.weight.detach()
+
+    assert tg.equal(trained(True), trained(False))
+    assert not tg.equal(trained(True), tg.arange(6.0).reshape(3, 2))
+
+
+def test_made_dense_by_hand_it_serves_any_optimizer():
+    layer = nn.Embedding(2, 1, sparse=True, _weight=tg.zeros(2, 1))
+    layer(tg.tensor([1, 1])).sum().backward()
     layer.weight.grad = layer.weight.grad.to_dense()
-    optimizer.step()
-    assert not tg.equal(layer.weight, before)
+    tg.optim.SGD(layer.parameters(), lr=0.5).step()
+    assert layer.weight.tolist() == [[0.0], [-1.0]]
