@@ -75,6 +75,27 @@ def bench_layer(measure, taped, tensor, name):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "picked", "sparse"),
+    [
+        pytest.param(100, 8, 32, False, id="embedding of 32 in 100x8"),
+        pytest.param(10000, 64, 4096, False, id="embedding of 4096 in 10000x64"),
+        pytest.param(10000, 64, 4096, True, id="embedding of 4096 in 10000x64, sparse"),
+    ],
+)
+def bench_embedding(measure, taped, tensor, rows, columns, picked, sparse):
+    layer = taped.nn.Embedding(rows, columns, sparse=sparse)
+    x, gradient = tensor(picked, low=0, high=rows, dtype="int64"), tensor(picked, columns)
+
+    def run():
+        layer.weight.grad = None
+        layer(x).backward(gradient)
+
+    # A dense gradient is set to zero first; else, what is picked is touched alone.
+    elements, zeros = picked * columns, 0 if sparse else rows * columns
+    measure("run()", run=run, operations=elements, moved=4 * (zeros + 5 * elements))
+
+
 @pytest.mark.parametrize("name", [pytest.param("cross_entropy", id="cross entropy 512x256")])
 def bench_loss(measure, taped, find_op, tensor, name):
     x, y, loss = tensor(512, 256), tensor(512, low=0, high=256, dtype="int64"), find_op(name)

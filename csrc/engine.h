@@ -69,6 +69,8 @@ extern const char *const tg_dtype_name[TG_DTYPES];
 #define TG_UNVERSIONED 8     /* x.data: writes through it are not noticed */
 #define TG_POOLED 16
 #define TG_NO_GRAD_VIEW 32   /* a view made under no_grad */
+#define TG_ROW_SPARSE 64     /* a gradient of some rows: never a leaf, never on the tape */
+#define TG_COALESCED 128     /* and each row is there once, in order */
 
 struct tg_value {
     int32_t refs;
@@ -80,7 +82,10 @@ struct tg_value {
     int32_t out;
     uint32_t rewrites;   /* of a base: how often its node changed; of a view: the base's count when node was made */
     tg_value *base;      /* of a view: the tensor whose memory it shows, never itself a view */
-    tg_value *grad;      /* of a leaf, or after retain_grad */
+    union {
+        tg_value *grad;  /* of a leaf, or after retain_grad */
+        tg_value *rows;  /* with TG_ROW_SPARSE: which rows the memory holds; see _core/sparse.pxi */
+    };
     tg_value *next;      /* in the pool */
     void *wrapper;       /* the living Tensor around this value, if any; not counted */
 };

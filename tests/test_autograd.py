@@ -33,6 +33,20 @@ def test_gradient_starts_anew_from_none():
     assert x.grad.tolist() == [3.0]
 
 
+@pytest.mark.parametrize("data", [tg.ones(2), tg.ones(3, dtype=tg.float64)])
+def test_gradients_that_no_longer_fit_are_not_added_to(data):
+    x = leaf(1.0, 2.0)
+    (x * x).sum().backward()
+    x.data = data
+    with pytest.raises(
+        RuntimeError, match=r"accumulating a gradient: \.grad, float64 .* does not fit"
+    ):
+        (x * x).sum().backward()
+    x.grad = None
+    (x * x).sum().backward()
+    assert x.grad.tolist() == [2.0] * len(data) and x.grad.dtype == data.dtype
+
+
 def test_leaves_do_not_share_their_gradients():
     x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
     (x + y).sum().backward()
@@ -370,6 +384,13 @@ def test_hooks_with_retain_grad_and_grad():
 def test_hooks_need_a_gradient():
     with pytest.raises(RuntimeError, match="require"):
         tg.ones(1).register_hook(lambda g: g)
+
+
+def test_hooks_may_not_change_a_gradients_type():
+    x = leaf(1.0, 2.0)
+    x.register_hook(lambda g: g.float())
+    with pytest.raises(RuntimeError, match=r"changed the type of value \(was float64, got float32"):
+        (x * 2).sum().backward()
 
 
 def test_errors_in_hooks_come_out_and_leave_all_usable():

@@ -132,18 +132,36 @@ def _suffixes(t, array):
         yield "requires_grad=True"
 
 
+def _elements(array, indent):
+    """The elements in brackets, on lines that start at column `indent` + 1."""
+    if not array.size:
+        return "[]"
+    summarize = array.size > _options.threshold
+    shown = array[np.ix_(*map(_edges, array.shape))] if summarize else array
+    return _layout(array, indent, summarize, _Formatter(np.asarray(shown)))
+
+
+def row_sparse_str(g):
+    """The text that `repr` gives for a row-sparse gradient."""
+    lines = []
+    for name, part in (("indices", g._indices()), ("values", g._values())):
+        array, start = part.numpy(), f"{name}=tensor("
+        size = "" if array.size else f", size={array.shape}"
+        lines.append(f"{start}{_elements(array, len('tensor(') + len(start))}{size})")
+    last = f"size={tuple(g.shape)}, nnz={g._nnz()}"
+    if g.dtype != _core.get_default_dtype():
+        last += f", dtype={g.dtype}"
+    joint = ",\n" + " " * len("tensor(")
+    return f"tensor({joint.join([*lines, last])}, layout=torch.sparse_coo)"
+
+
 def tensor_str(t):
     """The text that `repr` gives for a tensor: values, then what they alone do not tell."""
     # A Parameter stands under its heading as the plain tensor that it holds.
     heading = "Parameter containing:\n" if isinstance(t, _core.Parameter) else ""
     array = t.detach().numpy()
     indent = len("tensor(")
-    if array.size:
-        summarize = array.size > _options.threshold
-        shown = array[np.ix_(*map(_edges, array.shape))] if summarize else array
-        text = "tensor(" + _layout(array, indent, summarize, _Formatter(np.asarray(shown)))
-    else:
-        text = "tensor([]"
+    text = "tensor(" + _elements(array, indent)
     column = len(text) - text.rfind("\n") + 1
     for suffix in _suffixes(t, array):
         if column + len(suffix) + 2 > _options.linewidth:

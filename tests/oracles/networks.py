@@ -138,6 +138,11 @@ NETWORKS = [
         (17,))], FLOATS, op=functional("linear"), ulps=8, magnitude=doubled(linear),
         errors=[(lambda lib: lib.nn.functional.linear(lib.ones(2, 3), lib.ones(4, 5)), RuntimeError,
         "")]),
+    Oracle("embedding", lambda i, w: w[i], [case(TARGET, (4, 3)), case(index([1, 0], [1, 1]), (2, 5)),
+        case(np.array(1), (2, 4)), case(np.zeros((2, 0), np.int64), (3, 2)), case(index(4, 0), (5,
+        1))], FLOATS, op=functional("embedding"), ulps=0, errors=[(lambda lib:
+        lib.nn.functional.embedding(lib.tensor([3]), lib.ones(3, 2)), IndexError, ""), (lambda lib:
+        lib.nn.functional.embedding(lib.tensor([-1]), lib.ones(3, 2)), IndexError, "")]),
     Oracle("batch_norm", batch_norm, [case((6, 3), (3,), (3,), (3,), (3,), training=True), case((6,
         3), (3,), (3,), (3,), (3,), training=False), case((4, 3, 5), (3,), (3,), (3,), (3,),
         training=True)], FLOATS, op=call_batch_norm, domain=((-3, 3), (-1, 1), (0.5, 2), (0.5, 2),

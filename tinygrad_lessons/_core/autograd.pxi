@@ -147,7 +147,7 @@ cdef object grad_of(list tensors, object gradients, object retain_graph, object 
             elif accumulates:
                 accumulate(&p, t.v, roots[2 * n_roots + k])
             else:
-                results.append(wrap_shared(roots[2 * n_roots + k]))
+                results.append(gradient_object(tg_retain(roots[2 * n_roots + k])))
     finally:
         if roots is not NULL:
             for k in range(n_targets):

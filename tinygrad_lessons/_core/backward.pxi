@@ -71,10 +71,11 @@ cdef int gather_gradient(Pass *p, tg_edge *e, val g) except -1:
         g = op_to(g, o.meta.dtype)
     if o.grad is NULL:
         o.grad = tg_retain(g)
-    elif not p.create_graph and owned(o.grad) and o.grad.meta.flags & TG_DENSE:
+    elif not p.create_graph and owned(o.grad) and o.grad.meta.flags & TG_DENSE \
+            and not (o.grad.flags | g.flags) & TG_ROW_SPARSE:
         add_in_place(o.grad, g)
     else:
-        total = tg_retain(op_add(o.grad, g))
+        total = tg_retain(add_gradients(o.grad, g))
         tg_release(o.grad)
         o.grad = total
     if not e.node.queued:
@@ -84,6 +85,13 @@ cdef int gather_gradient(Pass *p, tg_edge *e, val g) except -1:
 cdef int accumulate(Pass *p, val leaf, val g) except -1:
     """leaf.grad += g. A gradient that nobody else holds is kept as it is."""
     cdef val total
+    if leaf.grad is not NULL and not (same_shape(leaf.grad.meta, g.meta) and leaf.grad.meta.dtype == g.meta.dtype):
+        raise RuntimeError(f"accumulating a gradient: .grad, {gradient_kind(leaf.grad)} of shape {shape_of(leaf.grad)}, "
+                           f"does not fit the gradient, {gradient_kind(g)} of shape {shape_of(g)}; set .grad to None where "
+                           ".data changes")
+    if g.flags & TG_ROW_SPARSE and (leaf.grad is NULL or leaf.grad.flags & TG_ROW_SPARSE):
+        return accumulate_rows(leaf, g)
+    g = dense(g)
     if leaf.grad is NULL:
         if p.create_graph:
             total = g
@@ -93,12 +101,12 @@ cdef int accumulate(Pass *p, val leaf, val g) except -1:
             total = empty_like(leaf, g.meta.dtype)
             copy_into(total, g)
         leaf.grad = tg_retain(total)
-    elif not p.create_graph and leaf.grad.node is NULL:
+    elif not p.create_graph and leaf.grad.node is NULL and not leaf.grad.flags & TG_ROW_SPARSE:
         check_overlap(leaf.grad, g, "accumulating a gradient")
         add_in_place(leaf.grad, g)
         bump(leaf.grad)
     else:
-        total = tg_retain(op_add(leaf.grad, g))
+        total = tg_retain(add_gradients(leaf.grad, g))
         tg_release(leaf.grad)
         leaf.grad = total
     return 0
@@ -109,7 +117,7 @@ cdef int visit(Pass *p, tg_node *n, val *captured, tg_edge *targets, int n_targe
     cdef val *g = room
     cdef val *out
     cdef tg_output *o
-    cdef val keeper
+    cdef val keeper, whole
     cdef int k, total = n.n_out + n.n_in
     if total > 16:
         g = <val *>malloc(total * sizeof(val))
@@ -137,6 +145,10 @@ cdef int visit(Pass *p, tg_node *n, val *captured, tg_edge *targets, int n_targe
                 else:
                     tg_release(keeper.grad)
                     keeper.grad = tg_retain(g[k])
+            if g[k].flags & TG_ROW_SPARSE and n.rule is not NULL:
+                whole = tg_retain(dense(g[k]))
+                tg_release(g[k])
+                g[k] = whole
         if n.rule is not NULL and follows(n):
             n.rule.backward(n, g, out)
             for k in range(n.n_in):
@@ -329,26 +341,31 @@ cdef RemovableHandle add_hook(tg_node *n, int out, object hook):
 
 cdef val hooked(tg_node *n, int k, val g) except NULL:
     """g after the hooks of output k; takes over the reference to g and returns one."""
-    cdef Tensor t
+    cdef object held
     cdef val fresh
     hooks = extras(n).hooks.get(k)
     if not hooks:
         return g
     tg_retain(g)  # one for the tensor, one for the caller
-    t = adopt(g)
+    held = gradient_object(g)
     for hook in list(hooks.values()):
-        result = call_out(hook, (t,))
+        result = call_out(hook, (held,))
         if result is None:
             continue
-        if not isinstance(result, Tensor):
+        fresh = gradient_value(result)
+        if fresh is NULL:
             tg_release(g)
             raise TypeError(f"a tensor hook must return None or a Tensor, not {type(result).__name__}")
-        if not same_shape((<Tensor>result).v.meta, n.output[k].meta):
+        if (fresh.flags ^ g.flags) & TG_ROW_SPARSE or fresh.meta.dtype != g.meta.dtype:
+            kinds = f"was {gradient_kind(g)}, got {gradient_kind(fresh)}"
+            tg_release(g)
+            raise RuntimeError(f"a hook has changed the type of value ({kinds})")
+        if not same_shape(fresh.meta, n.output[k].meta):
             tg_release(g)
             raise RuntimeError(f"a hook changed a gradient's shape from {as_tuple(n.output[k].meta.ndim, n.output[k].meta.shape)} to "
-                               f"{shape_of((<Tensor>result).v)}")
-        t = result
-    fresh = tg_retain(t.v)
+                               f"{shape_of(fresh)}")
+        held = result
+    fresh = tg_retain(gradient_value(held))
     tg_release(g)
     return fresh
 

@@ -9,7 +9,7 @@ cdef extern from "engine.h" nogil:
     ctypedef int tg_dtype
     enum: TG_BOOL, TG_U8, TG_I32, TG_I64, TG_F32, TG_F64, TG_DTYPES
     enum: TG_CONTIGUOUS, TG_OVERLAPS, TG_DENSE, TG_BLOCKS
-    enum: TG_WEAK, TG_RETAIN_GRAD, TG_UNVERSIONED, TG_POOLED, TG_NO_GRAD_VIEW
+    enum: TG_WEAK, TG_RETAIN_GRAD, TG_UNVERSIONED, TG_POOLED, TG_NO_GRAD_VIEW, TG_ROW_SPARSE, TG_COALESCED
     enum: TG_FROM_OUTPUT, TG_FROM_NOWHERE, TG_FREED
 
     ctypedef struct tg_storage:
@@ -36,6 +36,7 @@ cdef extern from "engine.h" nogil:
         uint32_t rewrites
         tg_value *base
         tg_value *grad
+        tg_value *rows
         tg_value *next
         void *wrapper
 

@@ -47,6 +47,7 @@ include "random.pxi"
 include "layers.pxi"
 include "backward.pxi"
 include "object.pxi"
+include "sparse.pxi"
 include "tensor.pxi"
 include "methods.pxi"
 include "types.pxi"
@@ -56,11 +57,12 @@ include "autograd.pxi"
 include "runtime.pxi"
 include "conv.pxi"
 include "pool.pxi"
+include "embedding.pxi"
 include "optim.pxi"
 include "module.pxi"
 include "observe.pxi"
 
-from tinygrad_lessons._tensor_str import tensor_str
+from tinygrad_lessons._tensor_str import row_sparse_str, tensor_str
 
 tg_py_release = py_release
 finish_types()

@@ -132,4 +132,5 @@ cdef void finish_types() noexcept:
     # Python's way of making them only: the engine makes its objects without it.
     tg_set_new(<PyTypeObject *>RowMethods, <newfunc>refuse_new)
     tg_set_new(TENSOR, <newfunc>refuse_new)
+    tg_set_new(<PyTypeObject *>RowSparse, <newfunc>refuse_new)
     tg_set_new(<PyTypeObject *>GradFn, <newfunc>refuse_new)

@@ -243,6 +243,9 @@ cdef class MultiTensorStep:
     cdef int stand_in(self, tg_optim_row *row, Tensor param) except -1:
         """Give the kernel contiguous copies of a parameter or gradient that is not contiguous itself."""
         cdef val v = param.v, g = v.grad
+        if g.flags & TG_ROW_SPARSE:
+            raise RuntimeError(f"step: {self.rule.name} does not support sparse gradients; make them dense by sparse=False "
+                               "in the embedding, or by p.grad = p.grad.to_dense()")
         if g.meta.dtype != v.meta.dtype or not same_shape(g.meta, v.meta):
             raise RuntimeError(
                 f"step: a {type_name(v.meta.dtype)} parameter of shape {as_tuple(v.meta.ndim, v.meta.shape)} has a "

@@ -21,7 +21,7 @@ RETURNS = {
     "builtins.int": "dim numel nelement element_size storage_offset data_ptr itemsize nbytes ndim output_nr __len__ "
     "__int__ __index__ __hash__ initial_seed seed device_count get_num_threads",
     "builtins.bool": "is_contiguous is_floating_point requires_grad is_leaf retains_grad __bool__ __contains__ equal "
-    "allclose is_tensor is_grad_enabled",
+    "allclose is_tensor is_grad_enabled is_sparse",
     "builtins.float": "__float__",
     "str": "__repr__ __format__ show_config isa name",
     "None": "backward retain_grad zero_grad __setitem__ __setattr__ __init__ set_rng_state set_default_dtype set_num_threads "

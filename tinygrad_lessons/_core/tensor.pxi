@@ -244,6 +244,15 @@ cdef class Tensor(RowMethods):
         return is_float(self.v.meta.dtype)
 
     @property
+    def is_sparse(self):
+        """Whether only some rows are held, as row-sparse gradients do: False."""
+        return False
+
+    def to_dense(self):
+        """The tensor itself: it has all elements."""
+        return self
+
+    @property
     def _version(self):
         return self.v.storage.version
 
@@ -292,13 +301,15 @@ cdef class Tensor(RowMethods):
     @property
     def grad(self):
         """The gradient gathered by backward(), or None."""
-        return None if self.v.grad is NULL else wrap_shared(self.v.grad)
+        return None if self.v.grad is NULL else gradient_object(tg_retain(self.v.grad))
 
     @grad.setter
     def grad(self, value):
         cdef val g = NULL
         if value is not None:
-            g = require_tensor(value, "grad", "the gradient").v
+            g = gradient_value(value)
+            if g is NULL:
+                raise TypeError(f"grad: the gradient must be a Tensor, not {type(value).__name__}")
             if not same_shape(g.meta, self.v.meta) or g.meta.dtype != self.v.meta.dtype:
                 raise RuntimeError(f"grad: a gradient of shape {shape_of(g)} and type {type_name(g.meta.dtype)} does not "
                                    f"fit a tensor of shape {shape_of(self.v)} and type {type_name(self.v.meta.dtype)}")

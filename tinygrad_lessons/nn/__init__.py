@@ -34,6 +34,7 @@ from .activation import (
 from .containers import ModuleDict, ModuleList, Sequential
 from .conv import Conv1d, Conv2d
 from .dropout import Dropout, Dropout1d, Dropout2d
+from .embedding import Embedding
 from .linear import Flatten, Identity, Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from .module import Module
@@ -76,6 +77,7 @@ __all__ = [
     "Dropout2d",
     "ELU",
     "Flatten",
+    "Embedding",
     "GELU",
     "GLU",
     "GroupNorm",

@@ -20,7 +20,7 @@ def evaluate(closure, params):
     """The loss that the closure returns, and the gradients it leaves, as one vector."""
     with enable_grad():
         loss = closure()
-    parts = [zeros_like(p) if p.grad is None else p.grad for p in params]
+    parts = [zeros_like(p) if p.grad is None else p.grad.to_dense() for p in params]
     return loss, cat([part.reshape(-1) for part in parts])
 
 

@@ -230,6 +230,8 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        if self._rule is None:
+            self._refuse_sparse()
         self._update()
         return loss
 
@@ -243,12 +245,23 @@ class Optimizer:
         else:
             take_steps(steps, self.param_groups, self._state)
             return
+        self._refuse_sparse()
         for step, group in zip(steps, self.param_groups, strict=True):
             if group.get("differentiable"):
                 with enable_grad():
                     take_taped_step(self._rule, group, self._state)
             else:
                 take_steps([step], [group], self._state)
+
+    def _refuse_sparse(self):
+        """Raise if a gradient is sparse; the compiled steps see to that themselves."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is not None and param.grad.is_sparse:
+                    raise RuntimeError(
+                        f"{type(self).__name__} does not support sparse gradients; make them dense "
+                        "by sparse=False in the embedding, or by p.grad = p.grad.to_dense()"
+                    )
 
     def _compiled(self):
         """The compiled step of each group."""

@@ -98,6 +98,7 @@ class SAM(_Wrapper):
         """
         with enable_grad():
             loss = closure()
+        self._refuse_sparse()
         moved = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
         pulls = [p * p.grad if self.adaptive else p.grad for p in moved]
         norm = sum((pull * pull).sum().item() for pull in pulls) ** 0.5
