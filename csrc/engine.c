@@ -29,7 +29,7 @@ tg_storage *tg_storage_new(int64_t bytes)
 
 tg_storage *tg_storage_borrow(void *data, int64_t bytes, void (*release)(void *), void *owner)
 {
-    tg_storage *s = tg_storage_new(0);
+    tg_storage *s = tg_storage_new(1); /* so that nobody's data lies where that of its own would: see tg_leads() */
     if (s) {
         s->data = data;
         s->bytes = bytes;

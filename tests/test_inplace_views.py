@@ -411,7 +411,7 @@ def test_a_write_stays_within_its_view(dtype):
     for n in range(1, 70):
         base = tg.ones(n + 20, dtype=dtype)
         shared = np.ones(n + 20, dtype=base.numpy().dtype)
-        ours, numpys = base[:n], tg.from_numpy(shared)[:n]
+        ours, numpys = base[:n], tg.from_numpy(shared[:n])
         for view in (ours, numpys):
             view.mul_(tg.zeros(n, dtype=dtype))
         for values in (base.numpy(), shared):

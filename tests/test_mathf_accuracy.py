@@ -217,13 +217,22 @@ def test_activations_of_float32(name):
 
 @DTYPES
 def test_gelu_far_out(dtype):
-    """It falls off as the normal distribution does, down to 0, with no NaN on the way."""
+    """It falls off as the normal distribution does, down to -0; at -inf the formula has no value, as in PyTorch."""
     x = np.array([-5, -9, -12, -40, -1e30, -np.inf, 1e30, np.inf, np.nan, -0.0, 0.0], dtype)
     y = tg.nn.functional.gelu(tg.tensor(x)).numpy()
     exact = [float(v * mpmath.ncdf(v)) for v in map(float, x[:3])]
     np.testing.assert_allclose(y[:3], exact, 8 * np.finfo(dtype).eps)
-    np.testing.assert_array_equal(y[3:], [0, 0, 0, dtype(1e30), np.inf, np.nan, 0, 0])
-    np.testing.assert_array_equal(np.signbit(y[-2:]), [True, False])
+    np.testing.assert_array_equal(y[3:], [0, 0, np.nan, dtype(1e30), np.inf, np.nan, 0, 0])
+    np.testing.assert_array_equal(np.signbit(y[[3, 4, -2, -1]]), [True, True, True, False])
+
+
+@DTYPES
+def test_gelu_slope_far_out(dtype):
+    """The same whether it is to be differentiated again or not."""
+    x = tg.tensor(np.array([-np.inf, -1e30, 1e30, np.inf, np.nan], dtype), requires_grad=True)
+    for create_graph in (False, True):
+        (g,) = tg.autograd.grad(tg.nn.functional.gelu(x).sum(), x, create_graph=create_graph)
+        np.testing.assert_array_equal(g.detach().numpy(), [np.nan, 0, 1, np.nan, np.nan])
 
 
 def special_values(dtype):

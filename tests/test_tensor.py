@@ -289,3 +289,22 @@ def test_power_takes_no_modulus():
     for arguments in [(2, 3, tg.ones(1)), (tg.ones(1), 2, 5), (2, tg.ones(1), 5)]:
         with pytest.raises(TypeError):
             pow(*arguments)
+
+
+@pytest.mark.kernel
+def test_any_byte_but_0_is_true():
+    """NumPy's bools may hold one, as may those of other libraries that share their memory."""
+    for place in range(3):
+        bools = np.zeros((3, 70), np.uint8)
+        bools[1, place * 30] = 2
+        x = tg.from_numpy(bools.view(np.bool_))
+        assert x.any().item() and not x.all().item()
+        for dim in (0, 1):
+            for op in ("any", "all"):
+                result = getattr(x, op)(dim).numpy()
+                np.testing.assert_array_equal(result, getattr(np, op)(bools != 0, dim))
+                assert set(result.view(np.uint8)) <= {0, 1}
+
+
+def test_movedim_of_a_number():
+    assert tg.tensor(2.0).movedim(0, -1).shape == ()

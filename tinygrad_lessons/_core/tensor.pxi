@@ -939,8 +939,9 @@ cdef class Tensor(RowMethods):
             raise RuntimeError(f"movedim: source {source} and destination {destination} must be as many, "
                                "without repetition")
         order = [d for d in range(nd) if d not in source]
-        for d, s in sorted(zip(destination, source)):
-            order.insert(d, s)
+        if nd:  # of a 0-d tensor, dimension 0 may be named though it has none
+            for d, s in sorted(zip(destination, source)):
+                order.insert(d, s)
         return self.permute(order)
 
     moveaxis = movedim

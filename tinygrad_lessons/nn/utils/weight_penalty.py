@@ -65,7 +65,8 @@ def clip_unit_norm_(parameters: Tensors, max_norm: float) -> None:
         wᵢ ← wᵢ · min(1, max_norm / ‖wᵢ‖₂)
 
     A unit is what belongs to one output: w[i] of a weight of two dimensions or more, the whole of
-    a vector. Call it after the optimizer's `step`. PyTorch has no such function.
+    a vector. Call it after the optimizer's `step`. As in PyTorch's clipping, infinity becomes NaN.
+    PyTorch has no such function.
 
     Source: Srivastava et al. 2014, Dropout, section 5.1.
 
