@@ -353,6 +353,13 @@ cdef class MultiTensorStep:
                     fill(p.v, value, 0)
         return begun
 
+    def summed(self, param):
+        """What the latest step added up over a parameter: the SUMS of the rule."""
+        cdef Py_ssize_t i
+        for i in range(self.n):
+            if self.params[i] is param:
+                return [self.rows[i].sums[k] for k in range(TG_OPTIM_SUMS)]
+
     def begin_all(self, dict group, state):
         """Make the state of all the group's parameters now, also of those that have no gradient yet."""
         self.begin(group["params"], group, state, self.read(group))

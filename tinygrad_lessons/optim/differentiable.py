@@ -1,6 +1,7 @@
 """Steps that stay on the tape: the text of a rule's row, run on tensors instead of compiled.
 
 So the gradient of what follows reaches the gradients, the parameters before and the learning rate.
+A trace reads the rows by the same means.
 """
 
 import math
@@ -20,6 +21,10 @@ def _sqrt(x):
     return math.sqrt(x) if x >= 0 else math.nan
 
 
+def _float32(x):
+    return float(np.float32(x))
+
+
 # What rows call.
 FUNCTIONS = {
     "K": lambda c: c,
@@ -33,7 +38,7 @@ FUNCTIONS = {
     "pow": lambda a, b: a**b,
     "sqrt": _sqrt,
     "fmax": max,
-    "float32": lambda x: float(np.float32(x)),
+    "float32": _float32,
 }
 
 
@@ -103,36 +108,53 @@ def program(rule, column):
     return compile("\n".join(map(_statement, _split(text, ";")[:-1])), f"{rule}: {column}", "exec")
 
 
+def kept_buffers(rule, group):
+    """The names of the buffers that exist under the group's options."""
+    return [
+        name for name, when in zip(rule.state, rule.kept, strict=True) if when == "1" or group[when]
+    ]
+
+
+def scalars(rule, group, entry):
+    """The names that a row finds in a parameter's next step, and those that its SCALARS make of them."""
+    names = {**FUNCTIONS, **{name.upper(): bool(group[name]) for name in rule.options}}
+    for name, (key, position) in zip(rule.hyper, rule.places(), strict=True):
+        names[name] = group[key] if position is None else group[key][position]
+    for name in rule.numbers:
+        number = entry[name].item() if name in entry else rule.start(name, group)
+        names[name] = _float32(number)
+    fresh = any(name not in entry for name in kept_buffers(rule, group))
+    names["step"] = names["step"] + 1 if "step" in names else 2 - fresh
+    made = {}
+    exec(program(rule.name, "SCALARS"), names, made)
+    return names, made
+
+
+def ratios(rule, names, sums):
+    """What the RATIOS of a measured row make of the sums over a parameter."""
+    terms = _split(_column(rule.formula, "SUMS"), ",")
+    made = {}
+    exec(program(rule.name, "RATIOS"), names | dict(zip(terms, sums, strict=False)), made)
+    return made
+
+
 def take_taped_step(rule_name, group, state):
     """What the compiled step does, for the group's parameters that have a gradient."""
     rule = OPTIM_RULES[rule_name]
-    options = {name.upper(): bool(group[name]) for name in rule.options}
-    kept = [
-        name
-        for name, when in zip(rule.state, rule.kept, strict=True)
-        if when == "1" or options[when.upper()]
-    ]
+    kept = kept_buffers(rule, group)
     for p in group["params"]:
         if p.grad is None:
             continue
         entry = state[p] if kept or rule.numbers else {}
-        fresh = any(name not in entry for name in kept)
-        for name in (*rule.numbers, *kept):
-            if name not in entry:
-                value = rule.start(name, group)
-                if name in rule.numbers:
-                    entry[name] = tensor(value)
-                else:
-                    entry[name] = p.clone() if value is None else full_like(p.detach(), value)
-        names = {**FUNCTIONS, **options}
-        for name, (key, position) in zip(rule.hyper, rule.places(), strict=True):
-            names[name] = group[key] if position is None else group[key][position]
-        names |= {name: entry[name].item() for name in rule.numbers}
-        names |= {name: entry.get(name) for name in rule.state}
-        names["step"] = names["step"] + 1 if "step" in names else 2 - fresh
-        exec(program(rule_name, "SCALARS"), names)
+        names, made = scalars(rule, group, entry)
+        names |= made
         for name in rule.numbers:
             entry[name] = tensor(float(names[name]))
+        for name in kept:
+            if name not in entry:
+                value = rule.start(name, group)
+                entry[name] = p.clone() if value is None else full_like(p.detach(), value)
+        names |= {name: entry.get(name) for name in rule.state}
         g = -p.grad if group.get("maximize") else p.grad
         decay = 0 if "weight_decay" in rule.hyper else group.get("weight_decay", 0)
         names["p"], names["g"] = p, g

@@ -19,6 +19,7 @@ from tinygrad_lessons.nn.hooks import RemovableHandle
 
 from .differentiable import NOT_TAPED, take_taped_step
 from .state import State, copied
+from .trace import Trace
 
 _NOT_NEGATIVE = {
     "lr": "learning rate",
@@ -52,7 +53,10 @@ def _step_with_hooks(self, *args, **kwargs):
                     f"(new_args, new_kwargs), but got {changed}."
                 )
             args, kwargs = changed
+    traces = [(trace, trace._before()) for trace in self._traces]
     result = type(self).step(*args, **kwargs)
+    for trace, found in traces:
+        trace._after(found)
     for hook in tuple(self._post_hooks.values()):
         hook(self, args, kwargs)
     return result
@@ -124,8 +128,8 @@ class Optimizer:
             self.add_param_group(group)
 
     def _prepare(self):
-        """What is not part of the state: hooks, and the tables of the compiled steps."""
-        self._pre_hooks, self._post_hooks = OrderedDict(), OrderedDict()
+        """What is not part of the state: hooks, traces, and the tables of the compiled steps."""
+        self._pre_hooks, self._post_hooks, self._traces = OrderedDict(), OrderedDict(), []
         self._steps = []
 
     # ---- options ----
@@ -283,9 +287,18 @@ class Optimizer:
                 if param.grad is not None:
                     param.grad.detach_().zero_()
 
-    def _add_hook(self, hooks, hook):
-        # hides the method behind one that calls hooks, so that a step without any pays nothing
+    def _watch(self):
+        """Hide `step` behind what calls hooks and traces, so that a step without any pays nothing."""
         self.step = MethodType(_step_with_hooks, self)
+
+    def _unwatch(self):
+        """Undo `_watch`, if there is nothing left to call."""
+        watched = self.__dict__.get("step") == MethodType(_step_with_hooks, self)
+        if watched and not (self._pre_hooks or self._post_hooks or self._traces):
+            del self.step
+
+    def _add_hook(self, hooks, hook):
+        self._watch()
         key = next(_hook_keys)
         hooks[key] = hook
         return RemovableHandle(hooks, key)
@@ -306,6 +319,54 @@ class Optimizer:
     def register_step_post_hook(self, hook):
         """Call `hook(optimizer, args, kwargs)` after each step; returns a handle to remove it."""
         return self._add_hook(self._post_hooks, hook)
+
+    def trace(self, elements: Mapping | None = None, *, directions: Mapping | None = None) -> Trace:
+        """Record what each step does, until the `with` block or `remove()` ends it.
+
+        Copies are made right before and after the step, inside of its hooks; when no trace is on, a
+        step does what it did before. Of every chosen parameter the `Trace` holds, with a row per
+        step, the parameter, its gradient, each buffer of the state, the effective step, and the
+        numbers that hold for the whole tensor, such as bias corrections.
+
+        Args:
+            elements: parameter → index; each row is then that of `param[index]`. All elements of all
+                parameters if neither is given.
+            directions: parameter → directions, of the parameter's shape or with further dimensions in
+                front, as (k, *shape); rows are then scalar products, in float64. What several
+                parameters have along a common direction is the sum of theirs.
+
+        Raises:
+            TypeError: both elements and directions.
+            ValueError: a parameter is not the optimizer's, or directions do not have its shape.
+            IndexError: a parameter has no such elements.
+
+        >>> import tinygrad_lessons as tg
+        >>> p = tg.tensor([1.0, -2.0, 3.0], requires_grad=True)
+        >>> optimizer = tg.optim.SGD([p], lr=0.25, momentum=0.5)
+        >>> with optimizer.trace({p: [0, 2]}) as trace:
+        ...     for _ in range(2):
+        ...         optimizer.zero_grad()
+        ...         (p * p).sum().backward()
+        ...         optimizer.step()
+        >>> trace[p]["grad"]
+        array([[2., 6.],
+               [1., 3.]], dtype=float32)
+        >>> trace[p]["momentum_buffer"]
+        array([[2., 6.],
+               [2., 6.]], dtype=float32)
+        >>> trace[p]["change"]
+        array([[-0.5, -1.5],
+               [-0.5, -1.5]], dtype=float32)
+        """
+        trace = Trace(self, elements, directions)
+        self._traces.append(trace)
+        self._watch()
+        return trace
+
+    def _remove_trace(self, trace):
+        if trace in self._traces:
+            self._traces.remove(trace)
+            self._unwatch()
 
     # ---- state ----
 
@@ -337,6 +398,10 @@ class Optimizer:
             for key, value in self._state.items()
         }
         return {"state": state, "param_groups": groups}
+
+    def _numbers(self):
+        """The names of what is a number, not a buffer, in the state of a parameter."""
+        return {"step", *(OPTIM_RULES[self._rule].numbers if self._rule is not None else ())}
 
     def load_state_dict(self, state_dict: Mapping) -> None:
         """Take over the state and options of a `state_dict`, also one of PyTorch's.
@@ -379,9 +444,7 @@ class Optimizer:
             group["params"] = own["params"]
             if "param_names" in own:
                 group.setdefault("param_names", own["param_names"])
-        state, numbers = {}, {"step"}
-        if self._rule is not None:
-            numbers.update(OPTIM_RULES[self._rule].numbers)
+        state, numbers = {}, self._numbers()
         for key, value in state_dict["state"].items():
             param = owners.get(key)
             state[key if param is None else param] = copied(value, param, numbers)

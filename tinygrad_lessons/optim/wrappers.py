@@ -28,6 +28,13 @@ class _Wrapper(Optimizer):
     def defaults(self):
         return self.optimizer.defaults
 
+    @property
+    def _rule(self):
+        return self.optimizer._rule
+
+    def _compiled(self):
+        return self.optimizer._compiled()
+
     def add_param_group(self, param_group):
         self.optimizer.add_param_group(param_group)
 
@@ -41,7 +48,7 @@ class _Wrapper(Optimizer):
         return f"{type(self).__name__} of {self.optimizer!r}"
 
     def __getstate__(self):
-        hooks = ("_pre_hooks", "_post_hooks", "_steps", "step")
+        hooks = ("_pre_hooks", "_post_hooks", "_traces", "_steps", "step")
         return {name: value for name, value in self.__dict__.items() if name not in hooks}
 
     def __setstate__(self, state):

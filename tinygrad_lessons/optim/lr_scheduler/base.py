@@ -231,10 +231,8 @@ def _watch_first_step(optimizer):
     def note(optimizer, args, kwargs):
         optimizer._opt_called = True
         handle.remove()
-        replaced = optimizer.step != optimizer._watched_step
         del optimizer._watched_step
-        if not (replaced or optimizer._pre_hooks or optimizer._post_hooks):
-            del optimizer.step  # the way through the hooks: later steps cost what they did
+        optimizer._unwatch()  # later steps cost what they did
 
     handle = optimizer.register_step_post_hook(note)
     optimizer._opt_called = False
