@@ -336,7 +336,7 @@ class Optimizer:
                 parameters have along a common direction is the sum of theirs.
 
         Raises:
-            TypeError: both elements and directions.
+            TypeError: both elements and directions, or not a dict.
             ValueError: a parameter is not the optimizer's, or directions do not have its shape.
             IndexError: a parameter has no such elements.
 

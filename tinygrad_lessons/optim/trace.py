@@ -39,15 +39,19 @@ class Trace(Mapping):
         if elements is not None and directions is not None:
             raise TypeError("trace: got elements and directions; make one trace of each")
         if directions is not None:
-            self._readers = {p: _projections(p, d) for p, d in directions.items()}
+            chosen, reader = directions, _projections
         else:
-            chosen = dict.fromkeys(params, ...) if elements is None else elements
-            self._readers = {p: _elements(p, index) for p, index in chosen.items()}
-        for p in self._readers:
-            if p not in set(params):
-                raise ValueError(
-                    f"trace: the optimizer has no such parameter, of shape {tuple(p.shape)}"
-                )
+            chosen, reader = dict.fromkeys(params, ...) if elements is None else elements, _elements
+        if not isinstance(chosen, Mapping):
+            raise TypeError(
+                f"trace: expected a dict, parameter → what to record, but got {type(chosen).__name__}"
+            )
+        known = set(params)
+        for p in chosen:
+            if p not in known:
+                what = f"of shape {tuple(p.shape)}" if isinstance(p, Tensor) else repr(p)
+                raise ValueError(f"trace: the optimizer has no such parameter, {what}")
+        self._readers = {p: reader(p, what) for p, what in chosen.items()}
         self._optimizer, self._rows = optimizer, []
 
     __eq__, __hash__ = object.__eq__, object.__hash__  # a trace is equal to itself alone
