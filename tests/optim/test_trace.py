@@ -224,6 +224,25 @@ def test_optimizers_in_python():
     assert trace[w]["step"].tolist() == [1]
 
 
+def test_sparse_gradients():
+    table = tg.nn.Embedding(3, 2, sparse=True)
+    with tg.no_grad():
+        table.weight.zero_()
+    descent = optim.GradientDescent(table.parameters(), lr=0.5)
+
+    def closure():
+        descent.zero_grad()
+        loss = table(tg.tensor([2, 0, 2])).sum()
+        loss.backward()
+        return loss
+
+    trace = descent.trace({table.weight: ([0, 1, 2], [0, 0, 1])})
+    descent.step(closure)
+    assert table.weight.grad.is_sparse
+    assert trace[table.weight]["grad"].tolist() == [[1, 0, 2]]
+    assert trace[table.weight]["change"].tolist() == [[-0.5, 0, -1]]
+
+
 def test_line_search():
     p, optimizer, closure = quadratic(
         lambda params: optim.LBFGS(params, max_iter=1, max_eval=20, line_search_fn="strong_wolfe")

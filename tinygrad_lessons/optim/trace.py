@@ -114,7 +114,7 @@ class Trace(Mapping):
             read = self._readers[p]
             values["change"] = read(p) - values["param"]
             if p.grad is not None:
-                values["grad"] = read(p.grad)
+                values["grad"] = read(p.grad.to_dense() if p.grad.is_sparse else p.grad)
                 if rule is not None and rule.measured:
                     with suppress(ArithmeticError):
                         made |= ratios(rule, names | made, optimizer._compiled()[k].summed(p))
