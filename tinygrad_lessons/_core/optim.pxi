@@ -199,7 +199,7 @@ cdef class MultiTensorStep:
         """Take over the group's numbers; returns its options as flags."""
         cdef int flags = 0, k
         cdef tg_optim_hyper *hyper = &self.hyper
-        hyper.weight_decay = 0 if "weight_decay" in self.rule.hyper else group.get("weight_decay", 0)
+        hyper.weight_decay = group.get("weight_decay", 0)
         hyper.l1, hyper.l2, hyper.group_lasso = group.get("l1", 0), group.get("l2", 0), group.get("group_lasso", 0)
         limit = group.get("max_norm")
         hyper.max_norm = INFINITY if limit is None else limit
