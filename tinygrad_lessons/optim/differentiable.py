@@ -101,11 +101,16 @@ def _column(formula, name):
     return formula[start + 1 : _closing(formula, start)]
 
 
+def column_text(rule, column):
+    """A column of the rule's row as the text of a Python program."""
+    text = _column(OPTIM_RULES[rule].formula, column)
+    return "\n".join(map(_statement, _split(text, ";")[:-1]))
+
+
 @cache
 def program(rule, column):
     """A column of the rule's row as a Python program."""
-    text = _column(OPTIM_RULES[rule].formula, column)
-    return compile("\n".join(map(_statement, _split(text, ";")[:-1])), f"{rule}: {column}", "exec")
+    return compile(column_text(rule, column), f"{rule}: {column}", "exec")
 
 
 def kept_buffers(rule, group):
@@ -130,11 +135,16 @@ def scalars(rule, group, entry):
     return names, made
 
 
+def sum_names(rule):
+    """What a measured row adds up over a parameter, by name."""
+    return _split(_column(rule.formula, "SUMS"), ",")
+
+
 def ratios(rule, names, sums):
     """What the RATIOS of a measured row make of the sums over a parameter."""
-    terms = _split(_column(rule.formula, "SUMS"), ",")
+    names = names | dict(zip(sum_names(rule), sums, strict=False))
     made = {}
-    exec(program(rule.name, "RATIOS"), names | dict(zip(terms, sums, strict=False)), made)
+    exec(program(rule.name, "RATIOS"), names, made)
     return made
 
 
