@@ -112,7 +112,7 @@ def section(rule):
             *(f"- {user.__name__}: {papers(user)}" for user in users),
             *(f"- {title}: {', '.join(names)}" for title, names in facts.items() if names),
             "",
-            "```python",
+            "```",
             "\n\n".join(f"# {title}\n{text}" for title, text in passes(rule) if text),
             "```",
         ]

@@ -43,7 +43,7 @@ def test_the_formulas_are_the_steps(name, rule, fixed, options):
     if hasattr(optimizer, "train"):
         optimizer.train()
     (group,), row = optimizer.param_groups, OPTIM_RULES[rule]
-    (code,) = re.findall(r"```python\n(.*?)```", SECTIONS[name], re.S)
+    (code,) = re.findall(r"```\n(.*?)```", SECTIONS[name], re.S)
     starts = dict(re.findall(r"`(\w+) = (\w+)`", SECTIONS[name]))
     names = FUNCTIONS | {option.upper(): bool(group[option]) for option in row.options}
     for hyper, (key, position) in zip(row.hyper, row.places(), strict=True):

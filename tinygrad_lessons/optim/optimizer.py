@@ -293,7 +293,8 @@ class Optimizer:
 
     def _unwatch(self):
         """Undo `_watch`, if there is nothing left to call."""
-        watched = self.__dict__.get("step") == MethodType(_step_with_hooks, self)
+        # not by __dict__: once it is asked for, CPython looks every attribute up more slowly
+        watched = self.step == MethodType(_step_with_hooks, self)
         if watched and not (self._pre_hooks or self._post_hooks or self._traces):
             del self.step
 
