@@ -1,19 +1,13 @@
 """Sequential makes one launch of a convolution and the activation after it; nobody can tell."""
 
 import pytest
+from fused import ACTIVATIONS, assert_as_apart, equal, names, tape
 
 import tinygrad_lessons as tg
 from tinygrad_lessons import nn
 from tinygrad_lessons._core import conv1d, conv2d, launched
 
 pytestmark = pytest.mark.kernel
-
-ACTIVATIONS = {
-    "relu": nn.ReLU,
-    "gelu": nn.GELU,
-    "gelu_tanh": lambda: nn.GELU("tanh"),
-}
-names = pytest.mark.parametrize("name", ACTIVATIONS)
 
 # input, weight, options: one block and several, images that make runs, groups, strides, sums in parts, nothing at all
 CASES = [
@@ -28,20 +22,6 @@ CASES = [
 ]
 
 
-def equal(a, b):
-    return a.shape == b.shape and a.dtype == b.dtype and bool((a == b).all())
-
-
-def tape(y):
-    """The names of the steps that lead to y, the last one first."""
-    steps, nodes = [], [y.grad_fn]
-    while nodes:
-        node = nodes.pop()
-        steps.append(node.name())
-        nodes += [n for n, _ in node.next_functions if n is not None]
-    return steps
-
-
 @names
 @pytest.mark.parametrize("dtype", [tg.float32, tg.float64])
 @pytest.mark.parametrize("bias", [True, False])
@@ -53,16 +33,9 @@ def test_bits_tape_and_gradients_are_those_of_two_ops(name, dtype, bias, x, w, o
     convolve = conv1d if len(w) == 3 else conv2d
     fused = convolve(*inputs, **options, activation=name)
     apart = ACTIVATIONS[name]()(convolve(*inputs, **options))
-    assert equal(fused, apart)
-    assert tape(fused) == tape(apart)
     with tg.no_grad():
         assert equal(convolve(*inputs, **options, activation=name), apart)
-    first = [tg.autograd.grad((y * y).sum(), inputs, create_graph=True) for y in (fused, apart)]
-    assert all(equal(a, b) for a, b in zip(*first, strict=True))
-    second = [tg.autograd.grad(sum((g * g).sum() for g in grads), inputs) for grads in first]
-    assert all(equal(a, b) for a, b in zip(*second, strict=True))
-    if 0 not in x:
-        assert any(bool((g != 0).any()) for g in second[0])
+    assert_as_apart(fused, apart, inputs)
 
 
 def test_special_values_pass_as_through_two_ops():
