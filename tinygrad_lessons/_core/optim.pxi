@@ -99,8 +99,8 @@ cdef class MultiTensorStep:
     """The step of one parameter group by one rule.
 
     The table has a row per parameter. What state it points to is settled in bind(), whenever the list of parameters,
-    a layout, the options or the state's dicts have changed, or a first gradient has come; what is lacking begins then. The pointers to parameters
-    and gradients are put in by fill(), in every step.
+    a layout, the options or the state's dicts have changed, or a first gradient has come; what is lacking begins then.
+    The pointers to parameters and gradients are put in by fill(), in every step.
     """
     cdef Rule rule
     cdef list places            # of the rule's numbers, in the group

@@ -10,12 +10,12 @@ from types import MethodType
 from tinygrad_lessons._core import (
     OPTIM_RULES,
     MultiTensorStep,
+    RemovableHandle,
     Tensor,
     clear_gradients,
     enable_grad,
     take_steps,
 )
-from tinygrad_lessons.nn.hooks import RemovableHandle
 
 from .differentiable import NOT_TAPED, take_taped_step
 from .state import State, copied
