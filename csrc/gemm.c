@@ -25,7 +25,7 @@ enum { /* sizes are in elements of 4 bytes; for those of 8, half of it */
     IN_PLACE_B = 256 << 10,
     DOTS_M = 8,             /* rows that dots() takes, */
     DOTS_K = 4096,          /* and how much of each it copies at once */
-    PIECE = 1 << 19,        /* multiply-adds worth a thread */
+    PIECE = 1 << 21,        /* multiply-adds worth a thread: less costs more to move between cores */
 };
 
 _Static_assert(4 * BLOCK_K * (BLOCK_M + BLOCK_N) + TG_GEMM_SLACK <= TG_GEMM_ROOM, "both packed blocks find room");
