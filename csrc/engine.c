@@ -22,7 +22,8 @@ tg_storage *tg_storage_new(int64_t bytes)
     tg_storage *s = tg_alloc(TG_HEADER + bytes, &bin);
     if (!s)
         return NULL;
-    memset((char *)s + ((TG_HEADER + bytes - 1) & -64), 0, 64); /* what was there might be denormal, and slow kernels down */
+    /* what was there might be denormal, and slow kernels down */
+    memset((char *)s + ((TG_HEADER + bytes - 1) & -64), 0, 64);
     *s = (tg_storage){.refs = 1, .data = (char *)s + TG_HEADER, .bytes = bytes, .bin = bin};
     return s;
 }

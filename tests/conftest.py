@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis settings and a clean grad mode."""
+"""What all tests share: Hypothesis settings, a clean grad mode, errors compared with PyTorch's."""
 
 import pytest
 from hypothesis import settings
@@ -15,3 +15,17 @@ def grad_mode():
     """A test that fails halfway must not switch gradients off for all that follow."""
     yield
     tg.set_grad_enabled(True)
+
+
+@pytest.fixture
+def assert_same_error():
+    """Check that a call of the library given raises an error of torch's type with ours."""
+
+    def check(call):
+        with pytest.raises(Exception) as theirs:  # noqa: B017, PT011
+            call(pytest.importorskip("torch"))
+        with pytest.raises(theirs.type) as ours:
+            call(tg)
+        assert ours.type is theirs.type
+
+    return check

@@ -40,18 +40,5 @@ def assert_parity():
 
 
 @pytest.fixture
-def assert_same_error():
-    """Check that a call of the library given raises an error of torch's type with ours."""
-
-    def check(call):
-        with pytest.raises(Exception) as theirs:  # noqa: B017, PT011
-            call(pytest.importorskip("torch"))
-        with pytest.raises(theirs.type):
-            call(tg)
-
-    return check
-
-
-@pytest.fixture
 def rng():
     return np.random.default_rng(7)

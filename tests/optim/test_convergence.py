@@ -66,7 +66,10 @@ PAIRS = [(name, surface) for name, (_, rates) in SOLVED.items() for surface in r
 @pytest.mark.parametrize(("name", "surface"), PAIRS)
 def test_rules_descend_to_the_minimum(name, surface):
     options, rates = SOLVED[name]
-    make = lambda params: getattr(optim, name)(params, lr=rates[surface], **options)  # noqa: E731
+
+    def make(params):
+        return getattr(optim, name)(params, lr=rates[surface], **options)
+
     assert abs(height_above_minimum(SURFACES[surface], make, STEPS)) < CLOSE
 
 
@@ -88,7 +91,9 @@ def test_wrappers_and_lbfgs_descend_to_the_minimum(make, surface):
 
 @pytest.mark.parametrize("search", ["exact", "backtracking"])
 def test_line_searches_descend_to_the_minimum(search):
-    make = lambda params: optim.GradientDescent(params, line_search=search)  # noqa: E731
+    def make(params):
+        return optim.GradientDescent(params, line_search=search)
+
     for surface in ("booth", "himmelblau"):
         assert abs(height_above_minimum(SURFACES[surface], make, 200, False)) < CLOSE
 

@@ -36,7 +36,9 @@ def point(params):
 
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_sam(adaptive):
-    make = lambda params: optim.SAM(optim.SGD(params, lr=0.1), rho=0.3, adaptive=adaptive)  # noqa: E731
+    def make(params):
+        return optim.SAM(optim.SGD(params, lr=0.1), rho=0.3, adaptive=adaptive)
+
     params, sam, closure = quadratic(make)
     x = START
     for _ in range(10):
@@ -66,9 +68,12 @@ def test_sam_of_a_flat_place():
 @pytest.mark.parametrize("inside", ["SGD", "Adam"])
 def test_lookahead(inside):
     k, alpha = 3, 0.4
-    make = lambda params: optim.Lookahead(getattr(optim, inside)(params, lr=0.05), k, alpha)  # noqa: E731
-    params, lookahead, closure = quadratic(make)
-    plain, fast, there = quadratic(lambda params: getattr(optim, inside)(params, lr=0.05))
+
+    def rule(params):
+        return getattr(optim, inside)(params, lr=0.05)
+
+    params, lookahead, closure = quadratic(lambda params: optim.Lookahead(rule(params), k, alpha))
+    plain, fast, there = quadratic(rule)
     slow = START
     for t in range(1, 11):
         lookahead.step(closure)

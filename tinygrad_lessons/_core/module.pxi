@@ -18,19 +18,18 @@ cdef class Forward:
             return self.forward(args[0])
         return self.forward(*args, **kwargs)
 
-cdef inline bint is_plain(module, kind, forward) except -1:
-    """Nobody has changed what a module of this kind does: no subclass, no other forward or call, no hook."""
-    cdef dict held
-    if type(module) is not kind or kind.forward is not forward \
-            or (<PyTypeObject *>kind).tp_call is not (<PyTypeObject *>Forward).tp_call:
+cdef inline bint is_plain(module, forward) except -1:
+    """Nobody has changed what a module whose class came with this forward does: no other forward or call, no hook."""
+    kind = type(module)
+    if kind.forward is not forward or (<PyTypeObject *>kind).tp_call is not (<PyTypeObject *>Forward).tp_call:
         return False
-    held = module.__dict__
+    cdef dict held = module.__dict__
     return "forward" not in held and held.get("_hooks") is None
 
 cdef bint takes_activation(module, dict layers) except -1:
     """A layer that does what its class does, and ends with a product."""
     cdef tuple row = layers.get(type(module))
-    return (row is not None and is_plain(module, type(module), row[0])
+    return (row is not None and is_plain(module, row[0])
             and (row[1] == 0 or module.padding_mode == "zeros"))
 
 cdef object activated_layer(module, int dims, input, activation):
@@ -50,7 +49,7 @@ def chain(dict values, names, input, dict layers, dict activations):
         module = values[name]
         if waiting is not None:
             row = activations.get(type(module))
-            if row is not None and is_plain(module, type(module), row[0]):
+            if row is not None and is_plain(module, row[0]):
                 activation = (<dict>row[2]).get(getattr(module, row[1]))
                 if activation is not None:
                     input = activated_layer(waiting, (<tuple>layers[type(waiting)])[1], input, activation)
