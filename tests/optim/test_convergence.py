@@ -33,6 +33,7 @@ SOLVED = {
     "SGDScheduleFree": ({}, {"booth": 1, "himmelblau": 0.1}),
     "AdamWScheduleFree": ({}, {"booth": 1, "himmelblau": 10, "beale": 0.1}),
     "LARS": ({"trust_coefficient": 0.1}, {"booth": 0.01, "himmelblau": 0.01, "beale": 0.1}),
+    "Prodigy": ({}, {"booth": 1, "himmelblau": 1, "beale": 1}),
     "LAMB": ({}, {"booth": 0.01, "himmelblau": 0.01, "beale": 0.01}),
     "Adafactor": ({}, {"booth": 0.1, "himmelblau": 0.1, "beale": 0.01}),
 }

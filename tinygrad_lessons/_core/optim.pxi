@@ -298,7 +298,7 @@ cdef class MultiTensorStep:
     cdef int stand_in_rows(self, tg_optim_row *row, val g) except -1:
         """Give the kernel the rows of a row-sparse gradient, each once; or all, if others move on as well."""
         if self.hyper.weight_decay != 0:
-            raise RuntimeError(f"{self.owner}: weight_decay option is not compatible with sparse gradients: it shrinks all "
+            raise RuntimeError(f"weight_decay option is not compatible with sparse gradients: in {self.owner} it moves all "
                                "rows; set it to 0, or make the gradient dense by p.grad = p.grad.to_dense()")
         if self.flags >= TG_OPTIM_OPTION:  # momentum
             copy = wrap(dense(g))
