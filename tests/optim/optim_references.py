@@ -467,9 +467,7 @@ def sparse_adam(p, g, state, *, lr, betas=(0.9, 0.999), eps=1e-8, maximize=False
     m = np.where(rows, b1 * m + (1 - b1) * g, m)
     v = np.where(rows, b2 * v + (1 - b2) * g**2, v)
     state["all"] = t, m, v
-    return np.where(
-        rows, p - lr * np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + eps), p
-    )
+    return np.where(rows, p - lr * np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + eps), p)
 
 
 def adafactor(
@@ -734,7 +732,11 @@ MUTANTS = {
     "Prodigy's epsilon without d": ("prodigy", "+ d * eps", "+ eps"),
     "Prodigy always corrects": ("prodigy", "if use_bias_correction:", "if True:"),
     "Prodigy does not guard the warm-up": ("prodigy", "d if safeguard_warmup else size", "size"),
-    "Prodigy decays without d": ("prodigy", "decay = weight_decay * p", "decay = weight_decay * p / d"),
+    "Prodigy decays without d": (
+        "prodigy",
+        "decay = weight_decay * p",
+        "decay = weight_decay * p / d",
+    ),
     "Prodigy decays decoupled always": (
         "prodigy",
         "0 if decoupled_weight_decay else weight_decay",

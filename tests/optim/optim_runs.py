@@ -111,8 +111,21 @@ OURS = {
     ],
     "Prodigy": [
         {"lr": 1.0, "d0": 1e-2},
-        {"lr": 1.0, "betas": (0.5, 0.9), "eps": 0.05, "weight_decay": 0.2, "maximize": True, "d0": 0.01},
-        {"lr": 0.5, "use_bias_correction": True, "safeguard_warmup": True, "d_coef": 30, "d0": 0.01},
+        {
+            "lr": 1.0,
+            "betas": (0.5, 0.9),
+            "eps": 0.05,
+            "weight_decay": 0.2,
+            "maximize": True,
+            "d0": 0.01,
+        },
+        {
+            "lr": 0.5,
+            "use_bias_correction": True,
+            "safeguard_warmup": True,
+            "d_coef": 30,
+            "d0": 0.01,
+        },
         {"lr": 0.5, "weight_decay": 0.2, "decoupled_weight_decay": False, "d0": 1e-2},
     ],
     "LAMB": [

@@ -146,7 +146,13 @@ def test_mistakes_are_caught(mistake):
 @pytest.mark.parametrize("name", SPARSE)
 @pytest.mark.parametrize(
     "extra",
-    [{}, {"max_grad_norm": 0.01}, {"l1": 0.05, "l2": 0.3}, {"group_lasso": 0.05}, {"max_norm": 0.5}],
+    [
+        {},
+        {"max_grad_norm": 0.01},
+        {"l1": 0.05, "l2": 0.3},
+        {"group_lasso": 0.05},
+        {"max_norm": 0.5},
+    ],
     ids=lambda extra: "-".join(extra) or "plain",
 )
 def test_as_a_dense_step_of_the_rows_alone(name, extra):
@@ -158,7 +164,9 @@ def test_as_a_dense_step_of_the_rows_alone(name, extra):
     part = tg.tensor(values[index], requires_grad=True)
     optimizers = [
         getattr(optim, name)([{"params": [table], **extra}], lr=0.1),
-        getattr(optim, "Adagrad" if name == "Adagrad" else "SGD")([{"params": [part], **extra}], lr=0.1),
+        getattr(optim, "Adagrad" if name == "Adagrad" else "SGD")(
+            [{"params": [part], **extra}], lr=0.1
+        ),
     ]
     if name == "SparseAdam":  # its first step is one along the sign
         optimizers[1] = optim.Adam([{"params": [part], **extra}], lr=0.1, eps=1e-30)
@@ -226,7 +234,9 @@ def test_what_does_not_go_together(name, options, sparse):
     assert "sparse" in ours or "dense" in ours
 
 
-@pytest.mark.parametrize("name", ["Lion", "Yogi", "AdaBelief", "Adan", "LARS", "LAMB", "Prodigy", "AdamW"])
+@pytest.mark.parametrize(
+    "name", ["Lion", "Yogi", "AdaBelief", "Adan", "LARS", "LAMB", "Prodigy", "AdamW"]
+)
 def test_our_other_rules_refuse(name):
     table = table_with_gradient(tg)
     with pytest.raises(RuntimeError, match=f"{name} does not support sparse gradients.*SparseAdam"):
@@ -234,7 +244,9 @@ def test_our_other_rules_refuse(name):
     assert table.tolist() == [[1, 1]] * 4
 
 
-@pytest.mark.parametrize("options", [{"lr": 0.0}, {"eps": 0.0}, {"betas": (1.0, 0.9)}, {"lr": -1.0}])
+@pytest.mark.parametrize(
+    "options", [{"lr": 0.0}, {"eps": 0.0}, {"betas": (1.0, 0.9)}, {"lr": -1.0}]
+)
 def test_bad_options(options):
     torch = pytest.importorskip("torch")
 
