@@ -172,7 +172,6 @@ cdef class MultiTensorStep:
         while not self.fill(params):
             self.bind(group, state, flags)
         self.hyper.scale = 1
-        self.hyper.total[0] = self.hyper.total[1] = 0
         c.ndim = 0
         c.flags = flags
         c.hyper = &self.hyper
@@ -298,7 +297,7 @@ cdef class MultiTensorStep:
     cdef int stand_in_rows(self, tg_optim_row *row, val g) except -1:
         """Give the kernel the rows of a row-sparse gradient, each once; or all, if others move on as well."""
         if self.hyper.weight_decay != 0:
-            raise RuntimeError(f"{self.owner}: weight_decay option is not compatible with sparse gradients: it shrinks all "
+            raise RuntimeError(f"weight_decay option is not compatible with sparse gradients: in {self.owner} it moves all "
                                "rows; set it to 0, or make the gradient dense by p.grad = p.grad.to_dense()")
         if self.flags >= TG_OPTIM_OPTION:  # momentum
             copy = wrap(dense(g))
@@ -417,17 +416,14 @@ def take_steps(list steps, list groups, state):
     """Each MultiTensorStep with its parameter group."""
     cdef double total[2]
     cdef MultiTensorStep step
-    cdef int k
+    memset(total, 0, sizeof(total))
     for step, group in zip(steps, groups):
+        memcpy(step.hyper.total, total, sizeof(total))
         step.take(group, state)
-    if not steps or not (<MultiTensorStep>steps[0]).rule.joint:
-        return
-    total[0] = total[1] = 0
-    for step in steps:
-        for k in range(TG_OPTIM_SUMS):
-            total[k] += step.hyper.total[k]
-    for step, group in zip(steps, groups):
-        step.join(group, total)
+        memcpy(total, step.hyper.total, sizeof(total))
+    if steps and (<MultiTensorStep>steps[0]).rule.joint:
+        for step, group in zip(steps, groups):
+            step.join(group, total)
 
 cdef int create(list wanted, int t) except -1:
     """For each (entry, name, like): entry[name] = zeros of like's shape, or 0-d; all in one block of type t."""

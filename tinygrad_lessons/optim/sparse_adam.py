@@ -57,3 +57,11 @@ class SparseAdam(Optimizer):
         for name, what in (("lr", "learning rate"), ("eps", "epsilon value")):
             if not group[name] > 0:
                 raise ValueError(f"Invalid {what}: {group[name]}")
+
+    def state_dict(self) -> dict:
+        """`Optimizer.state_dict`, with `step` as an int, as PyTorch has it for this rule."""
+        packed = super().state_dict()
+        for entry in packed["state"].values():
+            if "step" in entry:
+                entry["step"] = int(entry["step"])
+        return packed
