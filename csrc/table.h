@@ -58,7 +58,7 @@ typedef struct {
     tg_kernel layer_norm[2], layer_norm_backward[2], group_norm[2], group_norm_backward[2];
 
     tg_kernel take[TG_DTYPES], put[TG_DTYPES], put_add[TG_DTYPES];
-    tg_kernel offsets, nonzero_count, nonzero;
+    tg_kernel offsets, nonzero_count, nonzero, batch;
 
     tg_kernel uniform[2], normal[2], exponential[2], dropout[2], dropped[2];
     tg_kernel bernoulli, randint, randperm;

@@ -8,16 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lessons as tg
+from tinygrad_lessons._core.core import take_batch
 from tinygrad_lessons.utils.data import (
     BatchSampler,
+    ChainDataset,
+    ConcatDataset,
     DataLoader,
     Dataset,
+    IterableDataset,
     RandomSampler,
     Sampler,
     SequentialSampler,
+    StackDataset,
     Subset,
+    SubsetRandomSampler,
     TensorDataset,
+    WeightedRandomSampler,
     default_collate,
+    default_convert,
+    fetch,
     random_split,
 )
 
@@ -96,16 +105,64 @@ def test_gathered_batches_equal_collated_samples(dataset):
             assert (a.dtype, a.tolist()) == (b.dtype, b.tolist())
 
 
-def test_tensor_dataset_is_indexed_once_a_batch(monkeypatch):
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"shuffle": True}, {"drop_last": True}, {"sampler": [3, 1, 2]}],
+    ids=str,
+)
+def test_tensors_are_gathered_once_a_batch(monkeypatch, arguments):
     calls = []
-    getitem = TensorDataset.__getitem__
 
-    def counting(self, index):
+    def counting(tensors, index):
         calls.append(index)
-        return getitem(self, index)
+        return take_batch(tensors, index)
 
-    monkeypatch.setattr(TensorDataset, "__getitem__", counting)
-    assert len(list(DataLoader(random_split(pairs(10), [10])[0], batch_size=4))) == len(calls) == 3
+    monkeypatch.setattr(fetch, "take_batch", counting)
+    loader = DataLoader(random_split(pairs(10), [10])[0], batch_size=4, **arguments)
+    assert len(list(loader)) == len(calls) == len(loader)
+    assert all(isinstance(index, tg.Tensor) for index in calls)
+
+
+@pytest.mark.kernel
+@given(st.lists(st.integers(-9, 8), max_size=40), st.integers(0, 5))
+def test_batch_kernel(index, width):
+    tensors = [
+        tg.randint(2, (9, width)).to(tg.bool),
+        tg.randint(255, (9,)).to(tg.uint8),
+        tg.rand(9, 2, 3),
+        tg.rand(9, dtype=tg.float64),
+        tg.rand(9, 4).T.clone().T,  # not contiguous
+        tg.randint(9, (9, 1), dtype=tg.int32),
+    ]
+    for x, y in zip(tensors, take_batch(tensors, tg.tensor(index, dtype=tg.int64)), strict=True):
+        expected = x.numpy()[np.array(index, dtype=np.int64)]
+        assert y.numpy().dtype == expected.dtype
+        np.testing.assert_array_equal(y.numpy(), expected)
+
+
+@pytest.mark.kernel
+def test_batch_kernel_on_many_threads_and_tensors():
+    x, index = tg.rand(5000, 300), tg.randint(5000, (7000,))
+    for y in take_batch([x] * 18, index):
+        np.testing.assert_array_equal(y.numpy(), x.numpy()[index.numpy()])
+
+
+@pytest.mark.parametrize("wrong", [5, -6, 2**62, -(2**63)])
+def test_batch_of_an_index_outside(wrong):
+    with pytest.raises(IndexError, match=f"index {wrong} is out of range for a dataset of 5"):
+        list(DataLoader(pairs(5), batch_size=3, sampler=[0, wrong, 1]))
+
+
+def test_batch_index_is_int64():
+    with pytest.raises(RuntimeError, match="contiguous int64 index"):
+        take_batch([tg.rand(3)], tg.tensor([0], dtype=tg.int32))
+
+
+def test_gradients_reach_a_dataset_of_tensors():
+    x = tg.arange(4.0).requires_grad_()
+    for (batch,) in DataLoader(TensorDataset(x), batch_size=2, sampler=[3, 3, 1]):
+        batch.sum().backward()
+    assert x.grad.tolist() == [0, 1, 0, 2]
 
 
 def test_getitem_of_a_subclass_is_used():
@@ -138,7 +195,8 @@ def test_batch_is_a_copy():
 def test_shuffled_order_is_randperm_of_the_generator():
     loader = DataLoader(pairs(50), batch_size=8, shuffle=True, generator=seeded(3))
     generator = seeded(3)
-    for _ in range(2):  # the second epoch draws on
+    for _ in range(2):  # the second epoch draws on; each draws its seed first
+        tg.randint(2, (), generator=generator)
         order = [10 * i for i in tg.randperm(50, generator=generator).tolist()]
         assert [value for batch in seen(loader) for value in batch] == order
         assert order != sorted(order)
@@ -170,13 +228,19 @@ def test_sampler_and_batch_sampler():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_workers": 2}, "num_workers=2"),
         ({"num_workers": -1}, "num_workers=-1"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"batch_size": -3}, "batch_size=-3"),
         ({"batch_size": 2.0}, "batch_size=2.0"),
         ({"batch_size": True}, "batch_size=True"),
-        ({"batch_size": None}, "batch_size=None"),
+        ({"batch_size": None, "drop_last": True}, "excludes drop_last"),
+        ({"num_workers": 1.0}, "num_workers=1.0"),
+        ({"timeout": -1}, "timeout=-1"),
+        ({"prefetch_factor": 2}, "prefetch_factor=2"),
+        ({"num_workers": 1, "prefetch_factor": 0}, "prefetch_factor=0"),
+        ({"persistent_workers": True}, "persistent_workers=True"),
+        ({"multiprocessing_context": "fork"}, "with num_workers=0"),
+        ({"num_workers": 1, "multiprocessing_context": "fast"}, "expected one of fork"),
         ({"drop_last": 1}, "drop_last=1"),
         ({"sampler": [0], "shuffle": True}, "sampler excludes shuffle"),
         ({"batch_sampler": [[0]], "batch_size": 2}, "batch_sampler excludes"),
@@ -188,6 +252,95 @@ def test_sampler_and_batch_sampler():
 def test_loader_rejects(arguments, message):
     with pytest.raises(ValueError, match=message):
         DataLoader(pairs(5), **arguments)
+
+
+class Countdown(IterableDataset):
+    def __init__(self, n=7):
+        self.n = n
+
+    def __iter__(self):
+        return iter(range(self.n, 0, -1))
+
+    def __len__(self):
+        return self.n
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"shuffle": True}, {"sampler": [0]}, {"batch_sampler": [[0]]}]
+)
+def test_stream_rejects(arguments):
+    with pytest.raises(ValueError, match="an IterableDataset has an order of its own"):
+        DataLoader(Countdown(), **arguments)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"batch_size": 3}, {"batch_size": 3, "drop_last": True}])
+def test_stream_as_torch(arguments):
+    torch_data = pytest.importorskip("torch.utils.data")
+    theirs = type("Theirs", (Countdown, torch_data.IterableDataset), {})()
+    ours, theirs = (
+        DataLoader(Countdown(), **arguments),
+        torch_data.DataLoader(theirs, **arguments),
+    )
+    assert len(ours) == len(theirs)
+    assert [batch.tolist() for batch in ours] == [batch.tolist() for batch in theirs]
+
+
+def test_without_batches():
+    assert list(DataLoader(Countdown(3), batch_size=None)) == [3, 2, 1]
+    loader = DataLoader(pairs(3), batch_size=None, sampler=[2, 0])
+    assert [(x.tolist(), y.item()) for x, y in loader] == [([2, -2], 20), ([0, 0], 0)]
+    assert len(loader) == 2
+
+
+def test_full_and_mini_batch_and_single_samples():
+    data = pairs(6)
+    sizes = [[len(y) for _, y in DataLoader(data, batch_size=n)] for n in (len(data), 4, 1)]
+    assert sizes == [[6], [4, 2], [1] * 6]
+
+
+def test_concatenated():
+    data = ConcatDataset([pairs(3), Squares(), pairs(1)])
+    assert len(data) == 11
+    assert [data[i] for i in (3, 9, -2)] == [0, 36, 36]
+    assert data[10][1].item() == data[-1][1].item() == data[0][1].item() == 0
+    assert len(Squares() + Squares()) == 14
+    for wrong in (11, -12):
+        with pytest.raises(IndexError, match=f"index {wrong} is out of range for 11"):
+            data[wrong]
+    with pytest.raises(AssertionError, match="got none"):
+        ConcatDataset([])
+    with pytest.raises(AssertionError, match="use ChainDataset"):
+        ConcatDataset([Countdown()])
+
+
+def test_chained():
+    data = Countdown(2) + Countdown(3)
+    assert isinstance(data, ChainDataset)
+    assert (list(data), len(data)) == ([2, 1, 3, 2, 1], 5)
+    with pytest.raises(AssertionError, match="use ConcatDataset"):
+        list(ChainDataset([Squares()]))
+    with pytest.raises(NotImplementedError, match="__iter__"):
+        iter(IterableDataset())
+
+
+def test_stacked():
+    assert StackDataset(Squares(), "abcdefg")[2] == (4, "c")
+    data = StackDataset(n=Squares(), name="abcdefg")
+    batch = next(iter(DataLoader(data, batch_size=3)))
+    assert (batch["n"].tolist(), batch["name"]) == ([0, 1, 4], ["a", "b", "c"])
+    for arguments, names in [((), {}), (("ab",), {"x": "ab"})]:
+        with pytest.raises(ValueError, match="either by position"):
+            StackDataset(*arguments, **names)
+    with pytest.raises(ValueError, match=r"lengths \[1, 2\]"):
+        StackDataset("a", "ab")
+
+
+def test_converted_samples():
+    sample = Point(np.float32(0.5), [np.arange(2), "a", {"n": 1}])
+    x, (array, text, rest) = default_convert(sample)
+    assert (x.dtype, x.item(), array.tolist(), text, rest) == (
+        tg.float32, 0.5, [0, 1], "a", {"n": 1},
+    )  # fmt: skip
 
 
 def test_loader_rejects_what_cannot_be_indexed():
@@ -218,6 +371,43 @@ def test_random_sampler_with_replacement():
     # each count is binomial(4000, 1/4): mean 1000, standard deviation 27.4
     assert counts.sum() == 4000
     assert (abs(counts - 1000) < 5 * 27.4).all()
+
+
+def test_subset_random_sampler():
+    sampler = SubsetRandomSampler([7, 3, 5, 3], generator=seeded(1))
+    orders = [list(sampler) for _ in range(20)]
+    assert all(sorted(order) == [3, 3, 5, 7] for order in orders)
+    assert len({tuple(order) for order in orders}) > 1
+    assert len(sampler) == 4
+    assert [x for (x,) in DataLoader(TensorDataset(tg.arange(9)), sampler=sampler)] != []
+
+
+def test_weighted_random_sampler():
+    weights = [1.0, 0.0, 2.0, 5.0]
+    sampler = WeightedRandomSampler(weights, 8000, generator=seeded(0))
+    counts = np.bincount(list(sampler), minlength=4)
+    expected = np.array(weights) / 8
+    # binomial: within five standard deviations
+    assert (abs(counts - 8000 * expected) <= 5 * np.sqrt(8000 * expected * (1 - expected))).all()
+    assert counts[1] == 0 and len(sampler) == 8000
+    without = WeightedRandomSampler(weights, 3, replacement=False, generator=seeded(0))
+    assert sorted(without) == [0, 2, 3]
+    with pytest.raises(ValueError, match="1d sequence"):
+        WeightedRandomSampler([[1.0]], 1)
+    with pytest.raises(ValueError, match="replacement"):
+        WeightedRandomSampler([1.0], 1, replacement=1)
+    with pytest.raises(ValueError, match="num_samples=0"):
+        WeightedRandomSampler([1.0], 0)
+
+
+def test_sampler_with_a_generator_none_leaves_one_draw():
+    """However many indices it draws."""
+    after = []
+    for n in (3, 1000):
+        tg.manual_seed(4)
+        list(RandomSampler(range(n)))
+        after.append(tg.rand(1).item())
+    assert after[0] == after[1]
 
 
 @pytest.mark.parametrize("num_samples", [0, -1, 2.5, True])

@@ -170,6 +170,7 @@ cdef extern from "table.h" nogil:
         tg_kernel offsets
         tg_kernel nonzero_count
         tg_kernel nonzero
+        tg_kernel batch
         tg_kernel uniform[2]
         tg_kernel normal[2]
         tg_kernel exponential[2]

@@ -60,6 +60,7 @@ include "pool.pxi"
 include "embedding.pxi"
 include "optim.pxi"
 include "module.pxi"
+include "data.pxi"
 include "observe.pxi"
 
 from tinygrad_lessons._tensor_str import row_sparse_str, tensor_str

@@ -370,20 +370,20 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
 
 def manual_seed(seed):
     """Starts the default generator's stream of this seed; returns the generator."""
-    return default_generator.manual_seed(seed)
+    return current_generator().manual_seed(seed)
 
 def seed():
     """Seeds the default generator from the operating system; returns the seed."""
-    return default_generator.seed()
+    return current_generator().seed()
 
 def initial_seed():
     """The default generator's seed."""
-    return default_generator.initial_seed()
+    return current_generator().initial_seed()
 
 def get_rng_state():
     """The default generator's state."""
-    return default_generator.get_state()
+    return current_generator().get_state()
 
 def set_rng_state(state):
     """Puts the default generator where get_rng_state() was taken."""
-    default_generator.set_state(state)
+    current_generator().set_state(state)

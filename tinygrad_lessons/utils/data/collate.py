@@ -48,3 +48,25 @@ def default_collate(batch):
         f"default_collate: samples are of type {type(first).__name__}: expected tensors, NumPy "
         "arrays, numbers, strings, dicts or sequences of these; give the DataLoader a collate_fn"
     )
+
+
+def default_convert(data):
+    """A sample with its NumPy arrays and numbers as tensors; all else as it is.
+
+    What a `DataLoader` does to each sample when `batch_size` is None.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_lessons.utils.data import default_convert
+        >>> default_convert({"x": np.array([1, 2]), "name": "a", "n": 3})
+        {'x': tensor([1, 2]), 'name': 'a', 'n': 3}
+    """
+    if isinstance(data, (np.ndarray, np.generic)):
+        return data if data.dtype.kind in "SUO" else tg.as_tensor(data)
+    if isinstance(data, Mapping):
+        return {key: default_convert(value) for key, value in data.items()}
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        return type(data)(*map(default_convert, data))
+    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+        return [default_convert(entry) for entry in data]
+    return data

@@ -1,30 +1,52 @@
-"""The `DataLoader`: batches of a dataset, loaded in this process."""
+"""The `DataLoader`: batches of a dataset, loaded in this process or by workers."""
 
-from tinygrad_lessons.utils.data.collate import default_collate
-from tinygrad_lessons.utils.data.dataset import gathers
+from tinygrad_lessons.utils.data.collate import default_collate, default_convert
+from tinygrad_lessons.utils.data.dataset import IterableDataset
+from tinygrad_lessons.utils.data.epoch import Epoch, generators_of, set_states, states_of
+from tinygrad_lessons.utils.data.fetch import Job
 from tinygrad_lessons.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 
 
 class DataLoader:
     """Iterates over a dataset in batches; every `iter()` is one epoch.
 
-    A `TensorDataset`, or a `Subset` of one, is batched by one gather per tensor.
+    Full batch, mini-batch and single-sample descent are one argument apart:
+    `batch_size=len(dataset)`, `batch_size=32`, `batch_size=1`.
+
+    A `TensorDataset`, or a `Subset` of one, is batched by one compiled gather per batch.
+
+    What `dataset[i]` and `collate_fn` draw from the default generator comes from a stream of their
+    own for each sample of each epoch. So a seed gives the same batches, bit for bit, with any
+    number of workers, and the default generator stays where it is. (In worker processes, Python's and
+    NumPy's generators are seeded for each worker, as in PyTorch.)
 
     Args:
-        dataset: anything with `__getitem__` and `__len__`; a `__getitems__(indices)` that returns
-            a list of samples is used if there is one.
-        batch_size: samples in a batch.
+        dataset: anything with `__getitem__` and `__len__`, or an `IterableDataset`. A
+            `__getitems__(indices)` that returns a list of samples is used if there is one.
+        batch_size: samples in a batch; None: the samples themselves, as tensors, one by one.
         shuffle: visit the samples in a new random order each epoch.
         sampler: yields the indices in its own order, instead of `shuffle`.
         batch_sampler: yields lists of indices, instead of the three above and `drop_last`.
-        num_workers: 0: loading happens in this process.
-        collate_fn: makes a batch from a list of samples.
+        num_workers: how many processes (or threads) load; 0: this process does.
+        collate_fn: makes a batch from a list of samples; `default_collate` if None.
+        pin_memory, pin_memory_device: taken for PyTorch's sake; there is no memory to pin on a CPU.
         drop_last: leave out the last batch when it is not full.
-        generator: where the order is drawn from; the default generator if None.
+        timeout: seconds to wait for a batch from a worker; 0: for as long as it takes.
+        worker_init_fn: called with the number of the worker in each one, before it loads.
+        multiprocessing_context: how worker processes start: "fork", "spawn", "forkserver", a context
+            of `multiprocessing`, or None for its default; "thread": workers are threads of this
+            process, which share its memory and suit datasets that wait or compute outside Python.
+        generator: where the seed of the epoch and the order are drawn from; the default generator if
+            None.
+        prefetch_factor: batches that each worker loads in advance; 2 if None.
+        persistent_workers: keep the workers from epoch to epoch.
+        in_order: False: batches come as the workers finish them.
 
     Raises:
         ValueError: an argument is out of range, or two exclude each other.
-        TypeError: `dataset` has no `__getitem__`.
+        TypeError: `dataset` has no `__getitem__`, or `multiprocessing_context` is something else.
+        RuntimeError: while iterating: a worker was killed, or took longer than `timeout`. What a
+            worker raises comes out with its type and its trace.
 
     Example:
         >>> import tinygrad_lessons as tg
@@ -39,23 +61,32 @@ class DataLoader:
         self,
         dataset,
         batch_size=1,
-        shuffle=False,
+        shuffle=None,
         sampler=None,
         batch_sampler=None,
         num_workers=0,
         collate_fn=None,
+        pin_memory=False,
         drop_last=False,
-        *,
+        timeout=0,
+        worker_init_fn=None,
+        multiprocessing_context=None,
         generator=None,
+        *,
+        prefetch_factor=None,
+        persistent_workers=False,
+        pin_memory_device="",
+        in_order=True,
     ):
-        if not hasattr(dataset, "__getitem__"):
+        self.streams = isinstance(dataset, IterableDataset)
+        if not self.streams and not hasattr(dataset, "__getitem__"):
             raise TypeError(
                 f"DataLoader: expected a dataset with __getitem__, got {type(dataset).__name__}"
             )
-        if num_workers != 0:
+        if self.streams and (shuffle or sampler is not None or batch_sampler is not None):
             raise ValueError(
-                f"DataLoader: got num_workers={num_workers!r}: "
-                "batches are loaded in this process; leave it at 0"
+                "DataLoader: an IterableDataset has an order of its own: it excludes shuffle, sampler "
+                "and batch_sampler"
             )
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
@@ -63,36 +94,182 @@ class DataLoader:
                     "DataLoader: batch_sampler excludes batch_size, shuffle, sampler and drop_last"
                 )
             batch_size = None
-        else:
-            if sampler is None:
-                sampler = (
-                    RandomSampler(dataset, generator=generator)
-                    if shuffle
-                    else SequentialSampler(dataset)
-                )
-            elif shuffle:
-                raise ValueError("DataLoader: sampler excludes shuffle")
+        elif batch_size is None and drop_last:
+            raise ValueError("DataLoader: batch_size=None yields samples: it excludes drop_last")
+        if sampler is not None and shuffle:
+            raise ValueError("DataLoader: sampler excludes shuffle")
+        _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
+        if sampler is None and not self.streams:
+            sampler = (
+                RandomSampler(dataset, generator=generator)
+                if shuffle
+                else SequentialSampler(dataset)
+            )
+        if batch_size is not None:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         self.dataset = dataset
         self.batch_size = batch_size
         self.sampler = sampler
         self.batch_sampler = batch_sampler
         self.num_workers = num_workers
-        self.collate_fn = default_collate if collate_fn is None else collate_fn
+        self.collate_fn = collate_fn or (
+            default_convert if batch_sampler is None else default_collate
+        )
+        self.pin_memory = pin_memory
         self.drop_last = drop_last
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
+        self.multiprocessing_context = _context(multiprocessing_context, num_workers)
         self.generator = generator
+        self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
+        self.persistent_workers = persistent_workers
+        self.pin_memory_device = pin_memory_device
+        self.in_order = in_order
+        self._epoch = None  # the one that was begun last
+        self._loaded = None  # the state that the next one goes on from
+        self._workers = None  # those that are kept
 
     def __iter__(self):
-        dataset, collate = self.dataset, self.collate_fn
-        if collate is default_collate and gathers(dataset):
-            for indices in self.batch_sampler:
-                yield list(dataset[indices])
-        elif hasattr(dataset, "__getitems__"):
-            for indices in self.batch_sampler:
-                yield collate(dataset.__getitems__(indices))
-        else:
-            for indices in self.batch_sampler:
-                yield collate([dataset[index] for index in indices])
+        state, self._loaded = self._loaded, None
+        self._epoch = epoch = Epoch(self, state)
+        batched = self.batch_sampler is not None
+        job = Job(
+            self.dataset, self.collate_fn, self.streams, batched, self.batch_size, self.drop_last
+        )
+        if not self.num_workers:
+            return _Iterator(job, epoch)
+        from tinygrad_lessons.utils.data.workers import WorkerIterator
+
+        return WorkerIterator(self, job, epoch)
 
     def __len__(self):
-        return len(self.batch_sampler)
+        if self.streams:
+            n = len(self.dataset)
+            if self.batch_size is None:
+                return n
+            return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+        return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
+
+    def state_dict(self):
+        """Where the loader stands, as plain values and tensors, for `tg.save`.
+
+        In the middle of an epoch (the last `iter()` has not come to its end), that is the epoch's
+        seed, how many batches of it were given out, and where the generators of loader and samplers
+        stood; else, where they stand.
+
+        Example:
+            >>> import tinygrad_lessons as tg
+            >>> from tinygrad_lessons.utils.data import DataLoader
+            >>> loader = DataLoader(range(100), batch_size=20, shuffle=True)
+            >>> batches = iter(loader)
+            >>> _ = next(batches), next(batches)
+            >>> state, rest = loader.state_dict(), list(batches)
+            >>> loader.load_state_dict(state)
+            >>> all(tg.equal(a, b) for a, b in zip(loader, rest, strict=True))
+            True
+        """
+        if self._loaded is not None:
+            epoch = self._loaded
+        elif self._epoch is None or self._epoch.finished:
+            epoch = None
+        else:
+            epoch = self._epoch.state_dict()
+        return {
+            "length": self._length(),
+            "generators": states_of(generators_of(self)),
+            "epoch": epoch,
+        }
+
+    def load_state_dict(self, state):
+        """Goes to where `state_dict()` was taken; the next `iter()` yields what was to come then.
+
+        The order is drawn again without loading samples; of an `IterableDataset`, what was given out
+        is loaded again and left out. The number of workers may be another one.
+
+        Raises:
+            ValueError: it is not such a state, or that of a loader with another number of batches or
+                generators.
+        """
+        try:
+            length, states, epoch = state["length"], state["generators"], state["epoch"]
+            if epoch is not None:
+                epoch = {
+                    name: epoch[name] for name in ("seed", "generators", "drawn", "given", "ahead")
+                }
+        except (KeyError, TypeError):
+            raise ValueError(
+                "DataLoader: load_state_dict: expected what state_dict() gave, "
+                f"got {sorted(state) if isinstance(state, dict) else type(state).__name__}"
+            ) from None
+        generators = generators_of(self)
+        if length != self._length() or len(states) != len(generators):
+            raise ValueError(
+                f"DataLoader: load_state_dict: the state is that of a loader with {length} batches an "
+                f"epoch and {len(states)} generators, this one has {self._length()} and "
+                f"{len(generators)}: build it as it was"
+            )
+        set_states(generators, states)
+        self._epoch, self._loaded = None, epoch
+
+    def _length(self):
+        try:
+            return len(self)
+        except (TypeError, NotImplementedError):  # a stream
+            return None
+
+
+class _Iterator:
+    """One epoch, loaded by the caller."""
+
+    def __init__(self, job, epoch):
+        self._epoch = epoch
+        self._fetch = job.fetcher(epoch.seed)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        epoch = self._epoch
+        try:
+            while True:
+                number, position, indices = next(epoch)
+                batch = self._fetch(position, indices)
+                if not epoch.has_given(
+                    number
+                ):  # of a stream, what was given before a stop comes again
+                    epoch.give(number)
+                    return batch
+        except StopIteration:
+            epoch.finished = True
+            raise
+
+
+def _check_workers(num_workers, timeout, prefetch_factor, persistent_workers):
+    if type(num_workers) is not int or num_workers < 0:
+        raise ValueError(
+            f"DataLoader: got num_workers={num_workers!r}: expected a whole number of at least 0"
+        )
+    if timeout < 0:
+        raise ValueError(f"DataLoader: got timeout={timeout!r}: expected seconds, at least 0")
+    if prefetch_factor is not None and (type(prefetch_factor) is not int or prefetch_factor < 1):
+        raise ValueError(
+            f"DataLoader: got prefetch_factor={prefetch_factor!r}: expected a whole number above 0"
+        )
+    if not num_workers and (prefetch_factor is not None or persistent_workers):
+        raise ValueError(
+            f"DataLoader: got prefetch_factor={prefetch_factor!r}, "
+            f"persistent_workers={persistent_workers!r} with num_workers=0: only workers have them"
+        )
+
+
+def _context(context, num_workers):
+    if num_workers:
+        from tinygrad_lessons.utils.data.workers import start_method
+
+        return start_method(context)
+    if context is not None:
+        raise ValueError(
+            f"DataLoader: got multiprocessing_context={context!r} with num_workers=0: "
+            "only workers have one"
+        )
+    return None
