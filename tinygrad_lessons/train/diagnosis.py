@@ -73,4 +73,3 @@ def non_finite_value(model, input):
         for handle in handles:
             handle.remove()
     return found[0] if found else None
-

@@ -90,7 +90,9 @@ class Lines:
         except OSError as error:
             self.waiting = 2 * len(self._buffer)  # not every line is to fail
             warnings.warn(
-                f"{self._named(error)}; the lines are kept and tried again", LogWarning, stacklevel=3
+                f"{self._named(error)}; the lines are kept and tried again",
+                LogWarning,
+                stacklevel=3,
             )
 
     def sync(self) -> int:

@@ -5,6 +5,22 @@ from itertools import islice
 from .rng import get_rng_states, kept_rng_states, set_rng_states
 
 
+def knows_its_place(loader) -> bool:
+    """Whether a loader can say where it is, and be put there."""
+    return hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")
+
+
+def state_of_loader(loader):
+    """Where a loader says that it is; None if it cannot."""
+    return loader.state_dict() if knows_its_place(loader) else None
+
+
+def load_state_of_loader(loader, state):
+    """Put a loader where it was, if it can be."""
+    if state is not None and knows_its_place(loader):
+        loader.load_state_dict(state)
+
+
 class Position:
     """How far an epoch has come in a loader, as state that can be saved.
 
@@ -18,12 +34,12 @@ class Position:
         self.batches = 0 if state is None else state["batches"]
         self._saved = state  # where to go on, until that is done
         self._streams = None
-        self._knows = hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")
+        self._knows = knows_its_place(loader)
 
     def begin(self):
         """The batches of a new epoch."""
-        if self._saved is not None and self._knows:
-            self.loader.load_state_dict(self._saved["loader"])
+        if self._saved is not None:
+            load_state_of_loader(self.loader, self._saved["loader"])
         self._saved, self.batches = None, 0
         self._streams = None if self._knows else get_rng_states()
         return iter(self.loader)
@@ -59,6 +75,6 @@ class Position:
             return self._saved
         return {
             "batches": self.batches,
-            "loader": self.loader.state_dict() if self._knows else None,
+            "loader": state_of_loader(self.loader),
             "streams": self._streams,
         }

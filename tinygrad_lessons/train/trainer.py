@@ -20,7 +20,7 @@ from .evaluation import batch_size, computed, evaluate, no_batches, pair_of, pre
 from .interrupts import interrupts
 from .metrics import named_metrics
 from .modes import paused, set_mode, wants_closure
-from .position import Position
+from .position import Position, load_state_of_loader, state_of_loader
 from .rng import get_rng_states, set_rng_states
 from .states import (
     callback_states,
@@ -222,6 +222,7 @@ class Trainer:
                     ends.callback(callback.on_fit_end, self)
                 ends.callback(set_mode, self.optimizer, "eval")
                 if loaded is not None:
+                    load_state_of_loader(val, loaded["val_position"])
                     set_rng_states(loaded["rng"])
                 while len(self.history) < epochs and self.stopped_by is None:
                     self._train_epoch()
@@ -407,6 +408,7 @@ class Trainer:
         }
         if self._position is not None:
             state["position"] = self._position.state_dict()
+            state["val_position"] = state_of_loader(self.val_data)
         return state | {"rng": get_rng_states()}
 
     def load_state_dict(self, state: Mapping) -> None:
@@ -438,5 +440,5 @@ class Trainer:
         self._loss_sum, self._samples = state["loss_sum"], state["samples"]
         self._begun = time.perf_counter() - state["seconds"]
         self.history = [dict(record) for record in state["history"]]
-        self._loaded = {"position": state.get("position"), "rng": state["rng"]}
+        self._loaded = {name: state.get(name) for name in ("position", "val_position", "rng")}
         load_callbacks(self, state["callbacks"])

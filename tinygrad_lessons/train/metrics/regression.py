@@ -112,7 +112,9 @@ class R2(Metric):
         step = mean - self.mean
         total = self.count + count
         self.spread = (
-            self.spread + (target - mean).square().sum(0) + step * step * (self.count * count / total)
+            self.spread
+            + (target - mean).square().sum(0)
+            + step * step * (self.count * count / total)
         )
         self.mean = self.mean + step * (count / total)
         self.error = self.error + (output - target).square().sum(0)
