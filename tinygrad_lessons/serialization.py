@@ -6,7 +6,7 @@ and list stand for themselves and all else is a one-key object that names its ki
 
     {"float": "nan"}                                   also "inf", "-inf"
     {"tuple": [...]}
-    {"dict": [[key, value], ...]}, {"OrderedDict": ...}
+    {"dict": [[key, value], ...]}, {"OrderedDict": ...}, {"Counter": ...}
     {"tensor": [name, requires_grad]}, {"parameter": [name, requires_grad]}
 
 Beside it, `tinygrad_lessons.checksum` is the BLAKE2b sum of the whole file, taken with zeros in its own place.
@@ -16,7 +16,7 @@ Loading runs no code from the file: nothing is ever unpickled.
 import json
 import math
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 import numpy as np
 
@@ -25,7 +25,11 @@ from ._core import Parameter, Tensor, tensor
 _KEY = "tinygrad_lessons"
 _CHECKSUM = "tinygrad_lessons.checksum"
 _DIGITS = 32  # hexadecimal, of a checksum
-_DICTS = {"dict": dict, "OrderedDict": OrderedDict}
+_DICTS = {
+    "dict": dict,
+    "OrderedDict": OrderedDict,
+    "Counter": lambda pairs: Counter(dict(pairs)),  # a schedule's milestones
+}
 _WRAP = {"tensor": lambda t, grad: t.detach().requires_grad_(grad), "parameter": Parameter}
 _DTYPES = {
     "F32": np.float32,
@@ -136,7 +140,7 @@ class _Encoder:
             return obj if math.isfinite(obj) else {"float": str(obj)}
         if kind in (Tensor, Parameter):
             return {kind.__name__.lower(): [self._name(obj, path), obj.requires_grad]}
-        if kind not in (list, tuple, dict, OrderedDict):
+        if kind not in (list, tuple, dict, OrderedDict, Counter):
             raise TypeError(f"save: {_where(path)} is a {kind.__name__}{_hint(obj)}")
         if id(obj) in self._open:
             raise ValueError(f"save: {_where(path)} contains itself; only trees can be saved")

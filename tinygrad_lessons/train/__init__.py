@@ -32,13 +32,21 @@ All that the trainer uses can be used without it, in a loop of one's own:
 """
 
 from tinygrad_lessons.train.callbacks import (
+    EMA,
+    SWA,
     Callback,
     CSVLogger,
     EarlyStopping,
+    GradientAccumulation,
+    GradientClipping,
+    GradientStats,
     JSONLLogger,
     LRMonitor,
     ModelCheckpoint,
     Progress,
+    StepBudget,
+    TensorBoardLogger,
+    TimeBudget,
 )
 from tinygrad_lessons.train.checkpoints import (
     CheckpointError,
@@ -49,6 +57,7 @@ from tinygrad_lessons.train.checkpoints import (
 )
 from tinygrad_lessons.train.diagnosis import non_finite_gradient, non_finite_value
 from tinygrad_lessons.train.evaluation import evaluate, predict
+from tinygrad_lessons.train.lr_finder import LRFinding, lr_find
 from tinygrad_lessons.train.metrics import (
     AUC,
     F1,
@@ -87,9 +96,14 @@ __all__ = [
     "Checkpoints",
     "Collected",
     "ConfusionMatrix",
+    "EMA",
     "EarlyStopping",
     "F1",
+    "GradientAccumulation",
+    "GradientClipping",
+    "GradientStats",
     "JSONLLogger",
+    "LRFinding",
     "LRMonitor",
     "MAE",
     "MSE",
@@ -99,6 +113,10 @@ __all__ = [
     "R2",
     "RMSE",
     "RunFolder",
+    "SWA",
+    "StepBudget",
+    "TensorBoardLogger",
+    "TimeBudget",
     "TopKAccuracy",
     "Trainer",
     "accuracy",
@@ -108,6 +126,7 @@ __all__ = [
     "f1_score",
     "get_rng_states",
     "load_checkpoint",
+    "lr_find",
     "mean_absolute_error",
     "mean_squared_error",
     "mlp",

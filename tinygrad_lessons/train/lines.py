@@ -66,7 +66,8 @@ class Lines:
             with self.path.open("ab") as file:
                 found = file.tell()
                 self._size = min(size, found)
-                file.truncate(self._size)
+                if found > size:
+                    file.truncate(size)
         except OSError as error:
             raise self._named(error) from error
         if found < size:
@@ -119,7 +120,8 @@ class Lines:
             return
         data = "".join(self._buffer).encode()
         with self.path.open("r+b") as file:
-            file.truncate(self._size)  # what a failed write may have left
+            if file.seek(0, os.SEEK_END) > self._size:  # what a failed write has left
+                file.truncate(self._size)
             file.seek(self._size)
             file.write(data)
         self._size += len(data)
