@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 import time
+import tomllib
 
 import pytest
 
@@ -18,7 +19,7 @@ import tinygrad_lessons as tg
 from tinygrad_lessons.cli import main
 from tinygrad_lessons.datasets import digits
 
-RUN_FILES = ["config.json", "confusion.png", "curves.png", "metrics.jsonl", "model.safetensors"]
+RUN_FILES = ["config.toml", "confusion.png", "curves.png", "metrics.jsonl", "model.safetensors"]
 COMMAND = [sys.executable, "-m", "tinygrad_lessons"]
 SMALL = ["train", "digits", "--hidden", "8", "--epochs", "2"]
 
@@ -75,7 +76,7 @@ def test_config_holds_what_was_asked(tmp_path):
     out = tmp_path / "run"
     arguments = ["--optimizer", "sgd", "--lr", "0.05", "--momentum", "0.8", "--seed", "3"]
     assert call(*SMALL, *arguments, "--out", out) == 0
-    config = json.loads((out / "config.json").read_text())
+    config = tomllib.loads((out / "config.toml").read_text())
     asked = {"dataset": "digits", "model": "mlp", "hidden": [8], "epochs": 2, "seed": 3}
     asked |= {"optimizer": "sgd", "lr": 0.05, "momentum": 0.8, "batch_size": 32}
     assert asked.items() <= config["arguments"].items()
@@ -174,7 +175,7 @@ def test_run_folder_that_cannot_be_used(tmp_path, capsys):
 def test_diverging_run_is_one_line_and_code_1(tmp_path, capsys):
     arguments = ["--lr", "1e38", "--optimizer", "sgd", "--epochs", "20"]
     assert call(*SMALL, *arguments, "--out", tmp_path / "run") == 1
-    assert re.search(r"tgl train: error: fit: .*_loss is .*\n\Z", capsys.readouterr().err)
+    assert re.search(r"tgl train: error: fit, epoch .*, step .*: the loss is .*\n\Z", capsys.readouterr().err)
 
 
 def test_without_matplotlib_the_rest_is_done(tmp_path, monkeypatch, capsys):
@@ -184,7 +185,7 @@ def test_without_matplotlib_the_rest_is_done(tmp_path, monkeypatch, capsys):
     assert out.splitlines()[-1].startswith("test accuracy: ")
     assert err.count("pip install 'tinygrad_lessons[plot]'") == 1
     left = sorted(path.name for path in (tmp_path / "run").iterdir())
-    assert left == ["config.json", "metrics.jsonl", "model.safetensors"]
+    assert left == ["config.toml", "metrics.jsonl", "model.safetensors"]
 
 
 def test_run_folder_of_its_own(tmp_path, monkeypatch, capsys):

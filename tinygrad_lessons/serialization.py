@@ -6,23 +6,30 @@ and list stand for themselves and all else is a one-key object that names its ki
 
     {"float": "nan"}                                   also "inf", "-inf"
     {"tuple": [...]}
-    {"dict": [[key, value], ...]}, {"OrderedDict": ...}
+    {"dict": [[key, value], ...]}, {"OrderedDict": ...}, {"Counter": ...}
     {"tensor": [name, requires_grad]}, {"parameter": [name, requires_grad]}
 
+Beside it, `tinygrad_lessons.checksum` is the BLAKE2b sum of the whole file, taken with zeros in its own place.
 Loading runs no code from the file: nothing is ever unpickled.
 """
 
 import json
 import math
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 import numpy as np
 
 from ._core import Parameter, Tensor, tensor
 
 _KEY = "tinygrad_lessons"
-_DICTS = {"dict": dict, "OrderedDict": OrderedDict}
+_CHECKSUM = "tinygrad_lessons.checksum"
+_DIGITS = 32  # hexadecimal, of a checksum
+_DICTS = {
+    "dict": dict,
+    "OrderedDict": OrderedDict,
+    "Counter": lambda pairs: Counter(dict(pairs)),  # a schedule's milestones
+}
 _WRAP = {"tensor": lambda t, grad: t.detach().requires_grad_(grad), "parameter": Parameter}
 _DTYPES = {
     "F32": np.float32,
@@ -49,7 +56,7 @@ def save(obj, f):
     Raises:
         TypeError: `obj` holds something else; the message gives its path inside `obj`.
         ValueError: `obj` contains itself or is nested too deeply.
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; what was at the path before is still there.
 
     Example:
         >>> import tempfile, os
@@ -66,11 +73,15 @@ def save(obj, f):
         structure = json.dumps(encoder.encode(obj, ()))
     except RecursionError:
         raise ValueError("save: the object is nested too deeply") from None
-    data = to_bytes(encoder.arrays, {_KEY: structure})
+    data = _sealed(to_bytes(encoder.arrays, {_KEY: structure, _CHECKSUM: "0" * _DIGITS}))
     if hasattr(f, "write"):
         f.write(data)
-    else:
-        _replace_file(os.path.realpath(os.fsdecode(f)), data)
+        return
+    path = os.path.realpath(os.fsdecode(f))
+    try:
+        _replace_file(path, data)
+    except OSError as error:
+        raise OSError(error.errno, f"save: {error.strerror or error}", path) from error
 
 
 def load(f, map_location=None, weights_only=True):
@@ -129,7 +140,7 @@ class _Encoder:
             return obj if math.isfinite(obj) else {"float": str(obj)}
         if kind in (Tensor, Parameter):
             return {kind.__name__.lower(): [self._name(obj, path), obj.requires_grad]}
-        if kind not in (list, tuple, dict, OrderedDict):
+        if kind not in (list, tuple, dict, OrderedDict, Counter):
             raise TypeError(f"save: {_where(path)} is a {kind.__name__}{_hint(obj)}")
         if id(obj) in self._open:
             raise ValueError(f"save: {_where(path)} contains itself; only trees can be saved")
@@ -212,6 +223,38 @@ def _replace_file(path, data):
         os.close(descriptor)
 
 
+def _place_of_checksum(data):
+    """Where the digits of the checksum begin; None if the header has none."""
+    header = bytes(data[: 8 + int.from_bytes(data[:8], "little")])
+    key = f'"{_CHECKSUM}":"'.encode()
+    # The structure is a string within the header, where quotes stand behind a backslash.
+    at = header.find(key)
+    return None if at < 0 else at + len(key)
+
+
+def _checksum(data, at):
+    from hashlib import blake2b
+
+    view = memoryview(data)
+    digest = blake2b(view[:at], digest_size=_DIGITS // 2)
+    digest.update(b"0" * _DIGITS)
+    digest.update(view[at + _DIGITS :])
+    return digest.hexdigest().encode()
+
+
+def _sealed(data):
+    """The file with its checksum in place, and its metadata in order: safetensors writes them in any."""
+    begin = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:begin])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    data = bytearray(b"".join((len(text).to_bytes(8, "little"), text, memoryview(data)[begin:])))
+    at = _place_of_checksum(data)
+    data[at : at + _DIGITS] = _checksum(data, at)
+    return data
+
+
 def _decode_file(data):
     from safetensors import SafetensorError, deserialize
 
@@ -225,8 +268,11 @@ def _decode_file(data):
     # The format opens with the length of its JSON header; deserialize has checked both.
     length = int.from_bytes(data[:8], "little")
     metadata = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
-    if _KEY not in metadata:
+    if not metadata.keys() & {_KEY, _CHECKSUM}:
         return tensors
+    at = _place_of_checksum(data)
+    if at is None or _checksum(data, at) != data[at : at + _DIGITS]:
+        raise _Damaged("its checksum is wrong: bytes have changed since it was written")
     decoder = _Decoder(tensors)
     try:
         obj = decoder.decode(json.loads(metadata[_KEY]))

@@ -13,11 +13,12 @@ from tinygrad_lessons._figure import REMEDY, available
 from tinygrad_lessons.datasets import Digits
 from tinygrad_lessons.train import (
     EarlyStopping,
+    JSONLLogger,
+    Progress,
     RunFolder,
+    Trainer,
     accuracy,
     confusion_matrix,
-    fit,
-    predict,
 )
 from tinygrad_lessons.train.models import MODELS
 from tinygrad_lessons.utils.data import DataLoader
@@ -39,7 +40,7 @@ def add_parser(commands):
         "train",
         help="train a model on a data set",
         description="Train a classifier on a data set until the validation loss stops improving, "
-        "test its best weights on held-out data, and leave a run folder: config.json, "
+        "test its best weights on held-out data, and leave a run folder: config.toml, "
         "metrics.jsonl (one line per epoch), curves.png, confusion.png, model.safetensors. "
         "The same arguments give the same run. Ctrl-C ends it and keeps the best weights so far.",
         epilog="Example: tgl train digits --model mlp --epochs 20 --lr 1e-3 --optimizer adam",
@@ -107,26 +108,26 @@ def run(args):
     drawing = available()
     if not drawing:
         print(REMEDY, file=sys.stderr)
+    trainer = Trainer(
+        model,
+        nn.CrossEntropyLoss(),
+        optimizer,
+        callbacks=[stopper, JSONLLogger(folder.metrics), Progress()],
+        metrics=["accuracy"],
+    )
     try:
-        fit(
-            model,
-            nn.CrossEntropyLoss(),
-            optimizer,
-            train_loader,
-            val_loader,
-            args.epochs,
-            stopper=stopper,
-            on_epoch=folder.log,
-        )
+        trainer.fit(train_loader, val_loader, args.epochs)
     finally:  # however it ended, what there is stays
         if stopper.best_epoch:
             folder.save_model(model)
             if drawing:
                 folder.plot_curves(stopper.best_epoch, f"{name}: training")
-            say(f"best epoch: {stopper.best_epoch} of {len(folder.history)}")
+            say(f"best epoch: {stopper.best_epoch} of {len(trainer.history)}")
         say(f"run folder: {folder.path}")
+    if trainer.stopped_by in ("SIGINT", "SIGTERM"):
+        raise KeyboardInterrupt
 
-    logits, target = predict(model, test_loader)
+    logits, target = trainer.predict(test_loader)
     result = f"test accuracy: {100 * accuracy(logits, target):.1f} %"
     if drawing:
         counts = confusion_matrix(logits, target)
@@ -157,8 +158,9 @@ def build(args, train):
 
 
 def config(args):
-    """What the run was asked for, and what it ran on, as JSON values."""
-    asked = {name: value for name, value in vars(args).items() if name not in ("command", "run")}
+    """What the run was asked for, and what it ran on, as TOML values."""
+    left_out = ("command", "run")
+    asked = {k: v for k, v in vars(args).items() if k not in left_out and v is not None}
     versions = {
         "tinygrad_lessons": tg.__version__,
         "numpy": np.__version__,

@@ -1,6 +1,7 @@
-"""The folder that a run leaves behind."""
+"""The folder that a run leaves behind: the one place that knows what is called what in it."""
 
 import json
+import tomllib
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -8,12 +9,28 @@ from pathlib import Path
 import tinygrad_lessons as tg
 from tinygrad_lessons.train import plots
 
+FILES = {
+    "config": "config.toml",
+    "metrics": "metrics.jsonl",
+    "steps": "steps.jsonl",
+    "gradients": "gradients.jsonl",
+    "checkpoints": "checkpoints",
+    "model": "model.safetensors",
+    "predictions": "predictions.safetensors",
+    "result": "result.json",
+    "report": "report.html",
+    "curves": "curves.png",
+    "confusion": "confusion.png",
+}
+
 
 class RunFolder:
-    """One run's config.json, metrics.jsonl, curves.png, confusion.png and model.safetensors.
+    """One run's files, by the paths `config`, `metrics`, `steps`, `gradients`, `checkpoints`, `model`,
+    `predictions`, `result`, `report`, `curves` and `confusion`.
 
     Args:
-        path: a folder that is empty or does not exist yet; see also `RunFolder.new`.
+        path: a folder that is empty or does not exist yet; see also `RunFolder.new` and
+            `RunFolder.open`.
 
     Raises:
         FileExistsError: there is something at `path`.
@@ -22,14 +39,13 @@ class RunFolder:
         >>> import tempfile
         >>> from tinygrad_lessons.train import RunFolder
         >>> folder = RunFolder(tempfile.mkdtemp())
-        >>> folder.log({"epoch": 1, "val_loss": 0.5})
-        >>> (folder.path / "metrics.jsonl").read_text()
-        '{"epoch": 1, "val_loss": 0.5}\\n'
+        >>> folder.save_result({"test_accuracy": 0.98})
+        >>> folder.result.name, RunFolder.open(folder.path).load_result()
+        ('result.json', {'test_accuracy': 0.98})
     """
 
     def __init__(self, path):
         self.path = Path(path)
-        self.history = []
         self.path.mkdir(parents=True, exist_ok=True)
         if any(self.path.iterdir()):
             raise FileExistsError(f"{path} is not empty: name another folder, or remove it")
@@ -41,24 +57,63 @@ class RunFolder:
         paths = (Path(parent, stem if i == 1 else f"{stem}-{i}") for i in count(1))
         return cls(next(path for path in paths if not path.exists()))
 
-    def save_config(self, config):
-        """Write config.json: what the run was asked for, a dict of JSON values."""
-        (self.path / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    @classmethod
+    def open(cls, path):
+        """The folder of a run that has begun.
 
-    def log(self, metrics):
-        """Append one epoch's metrics, a line of JSON, to metrics.jsonl."""
-        self.history.append(metrics)
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(metrics) + "\n")
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        folder = cls.__new__(cls)
+        folder.path = Path(path)
+        if not folder.path.is_dir():
+            raise FileNotFoundError(f"{path} is no run folder: it is not there")
+        return folder
+
+    def __getattr__(self, name):
+        if name in FILES:
+            return self.path / FILES[name]
+        raise AttributeError(f"RunFolder has no {name!r}; its files are {', '.join(FILES)}")
+
+    def history(self) -> list[dict]:
+        """The records of metrics.jsonl; none if it is not there."""
+        if not self.metrics.exists():
+            return []
+        return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+
+    def save_config(self, config):
+        """Write config.toml: what the run was asked for, a dict of TOML values."""
+        import tomli_w
+
+        self.config.write_text(tomli_w.dumps(config))
+
+    def load_config(self) -> dict:
+        """Read config.toml."""
+        return tomllib.loads(self.config.read_text())
 
     def save_model(self, model):
         """Write the state_dict to model.safetensors."""
-        tg.save(model.state_dict(), self.path / "model.safetensors")
+        tg.save(model.state_dict(), self.model)
+
+    def save_predictions(self, split, logits, target, indices=None):
+        """Write predictions.safetensors: what the model gave for the samples of a split."""
+        if indices is None:
+            indices = tg.arange(len(target))
+        named = {"split": split, "logits": logits, "target": target, "indices": indices}
+        tg.save(named, self.predictions)
+
+    def save_result(self, result):
+        """Write result.json."""
+        self.result.write_text(json.dumps(result, indent=2) + "\n")
+
+    def load_result(self) -> dict:
+        """Read result.json."""
+        return json.loads(self.result.read_text())
 
     def plot_curves(self, best_epoch, title):
-        """Draw the logged metrics as curves.png; needs matplotlib."""
-        plots.curves(self.history, best_epoch, title).savefig(self.path / "curves.png")
+        """Draw the history as curves.png; needs matplotlib."""
+        plots.curves(self.history(), best_epoch, title).savefig(self.curves)
 
     def plot_confusion(self, counts, classes, title):
         """Draw a confusion matrix as confusion.png; needs matplotlib."""
-        plots.confusion(counts, classes, title).savefig(self.path / "confusion.png")
+        plots.confusion(counts, classes, title).savefig(self.confusion)

@@ -2,12 +2,32 @@
 
 import math
 
+from .base import Callback
 
-class EarlyStopping:
+
+def check_mode(name, mode):
+    """Raise ValueError unless `mode` is one of the two."""
+    if mode not in ("min", "max"):
+        raise ValueError(f"{name}: got mode {mode!r}: expected 'min' or 'max'")
+
+
+def monitored(name, metrics, monitor):
+    """The monitored figure of an epoch.
+
+    Raises:
+        KeyError: there is none of this name.
+    """
+    if monitor not in metrics:
+        raise KeyError(f"{name}: no metric {monitor!r}: expected one of {sorted(metrics)}")
+    return metrics[monitor]
+
+
+class EarlyStopping(Callback):
     """Stops when a metric has not improved for `patience` epochs in a row.
 
     An epoch improves when its metric is below the best by more than `min_delta` (above it for
-    mode "max"); NaN never improves.
+    mode "max"); NaN never improves. As a callback it restores the best weights however training
+    ends; without a trainer, `step` and `restore` do the same.
 
     Args:
         monitor: the name of the metric.
@@ -32,8 +52,7 @@ class EarlyStopping:
     def __init__(
         self, monitor="val_loss", mode="min", patience=10, min_delta=0.0, restore_best=True
     ):
-        if mode not in ("min", "max"):
-            raise ValueError(f"EarlyStopping: got mode {mode!r}: expected 'min' or 'max'")
+        check_mode("EarlyStopping", mode)
         if patience < 1:
             raise ValueError(f"EarlyStopping: got patience {patience!r}: expected 1 or more")
         if not min_delta >= 0:
@@ -43,10 +62,19 @@ class EarlyStopping:
         self.patience = patience
         self.min_delta = min_delta
         self.restore_best = restore_best
-        self.best = math.inf if mode == "min" else -math.inf
+        self.reset()
+
+    def reset(self):
+        """Forget all epochs."""
+        self.best = math.inf if self.mode == "min" else -math.inf
         self.best_epoch = 0
         self.epoch = 0
         self._best_state = None
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether patience is at its end."""
+        return self.epoch - self.best_epoch >= self.patience
 
     def step(self, metrics, model):
         """Take in one epoch's metrics; True when training should stop.
@@ -54,12 +82,8 @@ class EarlyStopping:
         Raises:
             KeyError: `metrics` lacks the monitored one.
         """
-        if self.monitor not in metrics:
-            raise KeyError(
-                f"EarlyStopping: no metric {self.monitor!r}: expected one of {sorted(metrics)}"
-            )
+        value = monitored("EarlyStopping", metrics, self.monitor)
         self.epoch += 1
-        value = metrics[self.monitor]
         gain = self.best - value if self.mode == "min" else value - self.best
         if gain > self.min_delta:
             self.best, self.best_epoch = value, self.epoch
@@ -67,9 +91,39 @@ class EarlyStopping:
                 self._best_state = {
                     name: tensor.detach().clone() for name, tensor in model.state_dict().items()
                 }
-        return self.epoch - self.best_epoch >= self.patience
+        return self.should_stop
 
     def restore(self, model):
         """Give `model` the best epoch's weights; without such a copy it stays as it is."""
         if self._best_state is not None:
             model.load_state_dict(self._best_state)
+
+    def on_fit_start(self, trainer):
+        """Begin anew, or stop at once if the run had been stopped."""
+        if not trainer.resumed:
+            self.reset()
+        elif self.should_stop and self.epoch:
+            trainer.stop("early stopping")
+
+    def on_epoch_end(self, trainer):
+        """Take in the epoch."""
+        if self.step(trainer.history[-1], trainer.model):
+            trainer.stop("early stopping")
+
+    def on_fit_end(self, trainer):
+        """Restore the best weights."""
+        self.restore(trainer.model)
+
+    def state_dict(self):
+        """The best figure, its weights, and the epochs since."""
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "epoch": self.epoch,
+            "weights": self._best_state,
+        }
+
+    def load_state_dict(self, state):
+        """Go on from a `state_dict`."""
+        self.best, self.best_epoch, self.epoch = state["best"], state["best_epoch"], state["epoch"]
+        self._best_state = state["weights"]

@@ -1,0 +1,487 @@
+"""Stop and go on: interrupted runs end with the bits of those that were not."""
+
+import json
+import os
+import random
+import signal
+
+import numpy as np
+import pytest
+from runs import bits, blobs, classifier, fit, loader, outcome, without_times
+
+import tinygrad_lessons as tg
+from tinygrad_lessons import nn, optim
+from tinygrad_lessons.train import (
+    Callback,
+    CheckpointError,
+    Checkpoints,
+    CheckpointWarning,
+    CSVLogger,
+    EarlyStopping,
+    JSONLLogger,
+    LRMonitor,
+    ModelCheckpoint,
+    Trainer,
+    load_checkpoint,
+    mlp,
+    save_checkpoint,
+)
+from tinygrad_lessons.utils.data import DataLoader
+
+
+class StopAt(Callback):
+    """Ends training after a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, trainer):
+        if trainer.step == self.step:
+            trainer.stop("test")
+
+
+def cosine(optimizer):
+    return optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=20)
+
+
+RULES = {
+    "sgd": lambda p, lr: optim.SGD(p, lr=lr, momentum=0.9, nesterov=True),
+    "adam": optim.Adam,
+    "lbfgs": lambda p, lr: optim.LBFGS(p, lr=lr, max_iter=3),
+    "sam": lambda p, lr: optim.SAM(optim.AdamW(p, lr=lr)),
+    "lookahead": lambda p, lr: optim.Lookahead(optim.SGD(p, lr=lr, momentum=0.9), k=3),
+    "free": optim.AdamWScheduleFree,
+    "adafactor": lambda p, lr: optim.Adafactor(p, lr=lr),
+    "asgd": optim.ASGD,
+    "rprop": optim.Rprop,
+    "clipped": lambda p, lr: optim.Lion([{"params": list(p), "max_grad_norm": 0.5}], lr=lr / 10),
+}
+SCHEDULES = {
+    "one cycle": (cosine, "step"),
+    "plateau": (lambda o: optim.lr_scheduler.ReduceLROnPlateau(o, patience=0), "epoch"),
+    "multi": (lambda o: optim.lr_scheduler.MultiStepLR(o, [1, 3]), "epoch"),
+    "sequence": (
+        lambda o: optim.lr_scheduler.SequentialLR(
+            o,
+            [
+                optim.lr_scheduler.ConstantLR(o, 0.5, 2),
+                optim.lr_scheduler.ExponentialLR(o, 0.9),
+            ],
+            [2],
+        ),
+        "epoch",
+    ),
+    "cyclic": (
+        lambda o: optim.lr_scheduler.CyclicLR(o, 0.01, 0.1, step_size_up=3, cycle_momentum=False),
+        "step",
+    ),
+    "warm-up": (
+        lambda o: optim.lr_scheduler.WarmupLR(optim.lr_scheduler.CosineAnnealingLR(o, 10), 3),
+        "step",
+    ),
+    "lambda": (lambda o: optim.lr_scheduler.LambdaLR(o, lambda t: 0.9**t), "epoch"),
+}
+
+
+def go(folder, stop_at=None, resume=None, data=loader, **arguments):
+    """A run of 4 epochs of 5 steps in a folder, possibly stopped or resumed."""
+    callbacks = [
+        JSONLLogger(folder / "metrics.jsonl"),
+        CSVLogger(folder / "metrics.csv"),
+        LRMonitor(folder / "steps.jsonl"),
+        EarlyStopping("val_loss", patience=20, restore_best=False),
+        ModelCheckpoint(folder / "checkpoints", every_steps=3),
+        StopAt(stop_at),
+    ]
+    trainer = classifier(callbacks=callbacks, metrics=["accuracy", "f1", "auc"], **arguments)
+    random.seed(0)
+    np.random.seed(0)
+    trainer.fit(data(0, shuffle=True), data(1), 4, resume=resume)
+    return trainer
+
+
+def logs(folder):
+    """The logs without times."""
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    table = [line.rsplit(",", 1)[0] for line in (folder / "metrics.csv").read_text().splitlines()]
+    return without_times(records), table, (folder / "steps.jsonl").read_text()
+
+
+def assert_goes_on(tmp_path, stop_at, **arguments):
+    whole = go(tmp_path / "whole", **arguments)
+    assert whole.step == 20
+    part = go(tmp_path / "part", stop_at=stop_at, **arguments)
+    assert part.step == stop_at and part.stopped_by == "test"
+    random.random()
+    tg.manual_seed(99)  # another process has other streams, weights and orders
+    resumed = go(tmp_path / "part", resume=tmp_path / "part", seed=77, **arguments)
+    assert resumed.resumed and resumed.stopped_by == "epochs"
+    assert outcome(resumed) == outcome(whole)
+    assert logs(tmp_path / "part") == logs(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("stop_at", [1, 4, 5, 12, 15, 19])
+def test_resumed_run_ends_with_the_same_bits(stop_at, tmp_path):
+    assert_goes_on(tmp_path, stop_at)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_kind_of_rule_goes_on(rule, tmp_path):
+    assert_goes_on(tmp_path, 7, optimizer=RULES[rule], lr=0.05)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_kind_of_schedule_goes_on(name, tmp_path):
+    schedule, interval = SCHEDULES[name]
+    assert_goes_on(tmp_path, 7, scheduler=schedule, scheduler_interval=interval)
+
+
+def test_the_test_notices_what_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr("tinygrad_lessons.train.trainer.set_rng_states", lambda states: None)
+    with pytest.raises(AssertionError):
+        assert_goes_on(tmp_path, 7)
+
+
+class Shuffled:
+    """A loader that cannot say where it is, in an order drawn from all the streams there are."""
+
+    def __init__(self, seed, shuffle=False):
+        self.data, self.shuffle = blobs(seed=seed), shuffle
+
+    def __iter__(self):
+        for _ in range(5):
+            index = tg.randint(70, (16,))
+            noise = random.random() + np.random.rand()
+            x, y = self.data[index.tolist()]
+            yield x + noise * tg.randn(2), y
+
+
+@pytest.mark.parametrize("stop_at", [7, 10])
+def test_any_iterable_goes_on(stop_at, tmp_path):
+    assert_goes_on(tmp_path, stop_at, data=Shuffled)
+
+
+def generated(seed, shuffle=False):
+    """A loader with a generator of its own."""
+    return loader(seed, shuffle=True, generator=tg.Generator().manual_seed(seed + 5))
+
+
+@pytest.mark.parametrize("stop_at", [7, 10])
+def test_loaders_with_a_generator_go_on(stop_at, tmp_path):
+    assert_goes_on(tmp_path, stop_at, data=generated)
+
+
+def test_augmentation_goes_on(tmp_path):
+    def noisy(x, y):
+        return x + 0.1 * tg.randn(len(x), 2), y
+
+    assert_goes_on(tmp_path, 8, batch_transform=noisy)
+
+
+def test_stopped_early_stays_stopped(tmp_path):
+    def trainer():
+        stopper = EarlyStopping("val_loss", patience=2, min_delta=1e9)
+        return classifier(callbacks=[stopper, ModelCheckpoint(tmp_path / "c")])
+
+    first, again = trainer(), trainer()
+    fit(first, 10)
+    history = fit(again, 10, resume=tmp_path / "c")
+    assert history == first.history and len(history) == 3
+    assert again.stopped_by == "early stopping"
+    assert outcome(again)["model"] == outcome(first)["model"]
+
+
+def test_more_epochs_after_the_end(tmp_path):
+    whole, part = classifier(), classifier(callbacks=[ModelCheckpoint(tmp_path / "c")])
+    fit(whole, 4)
+    part = classifier(callbacks=[ModelCheckpoint(tmp_path / "c")])
+    fit(part, 2)
+    more = classifier(seed=5)
+    with pytest.warns(UserWarning, match="does not have: ModelCheckpoint"):
+        fit(more, 4, resume=tmp_path / "c")
+    assert outcome(more)["model"] == outcome(whole)["model"]
+    assert without_times(more.history) == without_times(whole.history)
+    with pytest.raises(ValueError, match="in epoch 2: epochs are counted"):
+        fit(classifier(), 1, resume=tmp_path / "c")
+
+
+def test_state_dict_goes_on_without_a_file():
+    whole, part = classifier(), None
+    fit(whole, 4)
+    part = classifier(callbacks=[StopAt(8)])
+    fit(part, 4)
+    state = part.state_dict()
+    more = classifier(seed=5)
+    more.load_state_dict(state)
+    fit(more, 4)
+    assert outcome(more)["model"] == outcome(whole)["model"]
+
+
+# ---- checkpoints ----
+
+
+def test_which_checkpoints_are_kept(tmp_path):
+    def steps(**arguments):
+        folder = tmp_path / str(arguments)
+        trainer = classifier(callbacks=[ModelCheckpoint(folder, **arguments)])
+        fit(trainer, 4)
+        losses = [record["val_loss"] for record in trainer.history]
+        return Checkpoints(folder).steps(), losses
+
+    kept, losses = steps(keep_best=0)
+    assert kept == [15, 20]
+    kept, _ = steps(keep_best=0, keep_last=None)
+    assert kept == [0, 5, 10, 15, 20]
+    kept, _ = steps(keep_best=0, keep_last=None, every_epochs=3)
+    assert kept == [0, 15, 20]
+    kept, _ = steps(keep_best=0, keep_last=None, every_epochs=None, every_steps=7)
+    assert kept == [0, 7, 14, 20]
+    kept, losses = steps(keep_best=2, mode="max", keep_last=1)
+    best = sorted(range(4), key=losses.__getitem__)[-2:]
+    assert kept == sorted({20, *(5 * (i + 1) for i in best)})
+
+
+def test_best_checkpoint(tmp_path):
+    checkpoint = ModelCheckpoint(tmp_path, keep_best=1)
+    assert checkpoint.best_path is None
+    trainer = classifier(callbacks=[checkpoint])
+    fit(trainer, 4)
+    losses = [record["val_loss"] for record in trainer.history]
+    state = load_checkpoint(checkpoint.best_path)
+    assert state["history"][-1]["val_loss"] == min(losses)
+
+
+def damage(path, how):
+    data = path.read_bytes()
+    if how == "truncated":
+        data = data[: len(data) // 2]
+    elif how == "empty":
+        data = b""
+    else:
+        middle = len(data) * 3 // 4
+        data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("how", ["truncated", "empty", "one bit"])
+def test_a_damaged_checkpoint_is_refused_and_the_one_before_it_used(how, tmp_path):
+    whole = go(tmp_path / "whole")
+    go(tmp_path / "part", stop_at=13)
+    checkpoints = Checkpoints(tmp_path / "part" / "checkpoints")
+    newest, before = checkpoints.steps()[-1], checkpoints.steps()[-2]
+    assert (newest, before) == (13, 12)
+    damage(checkpoints.path(newest), how)
+    with pytest.raises(CheckpointError, match="cannot be read.*give the folder"):
+        load_checkpoint(checkpoints.path(newest))
+    with pytest.warns(CheckpointWarning, match="going on from the one before it, step-00000012"):
+        resumed = go(tmp_path / "part", resume=tmp_path / "part")
+    assert outcome(resumed) == outcome(whole)
+    assert logs(tmp_path / "part") == logs(tmp_path / "whole")
+
+
+def test_no_whole_checkpoint(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no checkpoint in"):
+        fit(classifier(), resume=tmp_path)
+    with pytest.raises(FileNotFoundError):
+        fit(classifier(), resume=tmp_path / "missing.safetensors")
+    Checkpoints(tmp_path).save({}, 3)
+    damage(Checkpoints(tmp_path).path(3), "one bit")
+    with pytest.raises(CheckpointError, match="no checkpoint in .* is whole"):
+        fit(classifier(), resume=tmp_path)
+    save_checkpoint({"epoch": 3}, tmp_path / "other")
+    with pytest.raises(CheckpointError, match="not a trainer's"):
+        fit(classifier(), resume=tmp_path / "other")
+
+
+def test_another_run_is_not_overwritten(tmp_path):
+    fit(classifier(callbacks=[ModelCheckpoint(tmp_path)]), 1)
+    with pytest.raises(FileExistsError, match="of another run: go on from them with"):
+        fit(classifier(callbacks=[ModelCheckpoint(tmp_path)]), 1)
+
+
+def test_what_killed_writers_leave_is_removed(tmp_path):
+    fit(classifier(callbacks=[ModelCheckpoint(tmp_path)]), 1)
+    (tmp_path / ".step-00000003.safetensors.123.tmp").write_text("half")
+    fit(classifier(callbacks=[ModelCheckpoint(tmp_path)]), 2, resume=tmp_path)
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            lambda m: Trainer(mlp(2, 3, hidden=(9,)), nn.MSELoss(), optim.SGD(m.parameters())),
+            "size",
+        ),
+        (lambda m: Trainer(m, nn.MSELoss(), optim.Adam(m.parameters())), "of SGD, but .* has Adam"),
+        (
+            lambda m: Trainer(m, nn.MSELoss(), optim.SAM(optim.SGD(m.parameters()))),
+            "of SGD, but .* has SAM of SGD",
+        ),
+        (
+            lambda m: Trainer(m, nn.MSELoss(), optim.SGD(list(m.parameters())[1:])),
+            r"groups of \[6\] parameters, but .* groups of \[5\]",
+        ),
+        (
+            lambda m: Trainer(
+                m,
+                nn.MSELoss(),
+                (rule := optim.SGD(m.parameters())),
+                scheduler=optim.lr_scheduler.StepLR(rule, 1),
+            ),
+            "another scheduler: it holds the state of none, but the trainer has StepLR",
+        ),
+        (
+            lambda m: Trainer(nn.Sequential(m), nn.MSELoss(), optim.SGD(m.parameters())),
+            '(?s)another model: .*Missing key.*"0.1.weight"',
+        ),
+    ],
+    ids=["shape", "optimizer", "wrapped", "groups", "scheduler", "names"],
+)
+def test_a_checkpoint_of_something_else_says_what_differs(build, message):
+    state = classifier().state_dict()
+    tg.manual_seed(4)
+    other = build(mlp(2, 3, hidden=(8,), dropout=0.1))
+    before = bits(other.model.state_dict())
+    with pytest.raises(CheckpointError, match=message):
+        other.load_state_dict(state)
+    assert bits(other.model.state_dict()) == before
+
+
+def test_other_metrics_in_the_middle_of_an_epoch():
+    part = classifier(callbacks=[StopAt(3)], metrics=["accuracy"])
+    fit(part)
+    with pytest.raises(CheckpointError, match=r"metrics \['accuracy'\], but .* has \['f1'\]"):
+        classifier(metrics=["f1"]).load_state_dict(part.state_dict())
+
+
+def test_callbacks_that_are_gone_are_named():
+    state = classifier(callbacks=[EarlyStopping()]).state_dict()
+    with pytest.warns(UserWarning, match="does not have: EarlyStopping"):
+        classifier().load_state_dict(state)
+
+
+def test_less_data_than_before(tmp_path):
+    go(tmp_path, stop_at=8, data=Shuffled)
+    few = [(tg.ones(3, 2), tg.zeros(3, dtype=tg.int64))]
+    trainer = classifier(metrics=["accuracy", "f1", "auc"])
+    with (
+        pytest.raises(ValueError, match="after 3 batches of its epoch, but the loader gives 1"),
+        pytest.warns(UserWarning, match="callbacks that the trainer does not have"),
+    ):
+        trainer.fit(few, few, 4, resume=tmp_path)
+
+
+# ---- signals, full disks, read-only folders ----
+
+
+class Kill(Callback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_start(self, trainer):
+        if trainer.step + 1 == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_saves_the_step_and_goes_on(tmp_path):
+    def trainer(*more):
+        stopper = EarlyStopping("val_loss", patience=99)
+        return classifier(callbacks=[stopper, ModelCheckpoint(tmp_path / "c"), *more])
+
+    whole = classifier(callbacks=[EarlyStopping("val_loss", patience=99)])
+    fit(whole, 4)
+    part = trainer(Kill(13))
+    fit(part, 4)
+    assert part.stopped_by == "SIGINT" and Checkpoints(tmp_path / "c").steps()[-1] == 13
+    resumed = trainer()
+    fit(resumed, 4, resume=tmp_path / "c")
+    assert bits(resumed.model.state_dict()) == bits(whole.model.state_dict())
+    assert without_times(resumed.history) == without_times(whole.history)
+
+
+class NoSpace(Callback):
+    """From one step to another, files cannot grow."""
+
+    def __init__(self, begin, end):
+        self.begin, self.end = begin, end
+
+    def on_step_end(self, trainer):
+        import resource
+
+        if trainer.step in (self.begin, self.end):
+            limit = 0 if trainer.step == self.begin else resource.RLIM_INFINITY
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
+
+def test_a_disk_that_is_full_for_a_while_loses_nothing(tmp_path):
+    whole = go(tmp_path / "whole")
+    folder = tmp_path / "full"
+    callbacks = [
+        NoSpace(6, 14),
+        JSONLLogger(folder / "metrics.jsonl"),
+        CSVLogger(folder / "metrics.csv"),
+        LRMonitor(folder / "steps.jsonl"),
+        EarlyStopping("val_loss", patience=20, restore_best=False),
+        ModelCheckpoint(folder / "checkpoints", every_steps=3),
+    ]
+    trainer = classifier(callbacks=callbacks, metrics=["accuracy", "f1", "auc"])
+    with pytest.warns(UserWarning) as caught:
+        trainer.fit(loader(0, shuffle=True), loader(1), 4)
+    said = {str(warning.message) for warning in caught}
+    assert any("ModelCheckpoint: " in text and "File too large" in text for text in said)
+    assert any("JSONLLogger: File too large" in text for text in said)
+    assert outcome(trainer)["model"] == outcome(whole)["model"]
+    assert logs(folder) == logs(tmp_path / "whole")
+    assert Checkpoints(folder / "checkpoints").steps()[-1] == 20
+
+
+def test_a_disk_that_stays_full_is_an_error_that_keeps_the_last_checkpoint(tmp_path):
+    import resource
+
+    trainer = classifier(callbacks=[NoSpace(7, None), ModelCheckpoint(tmp_path, every_steps=3)])
+    try:
+        with (
+            pytest.warns(CheckpointWarning, match="training goes on"),
+            pytest.raises(OSError, match="save: File too large.*step-00000020"),
+        ):
+            fit(trainer, 4)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    assert len(trainer.history) == 4  # what was trained is there
+    assert load_checkpoint(tmp_path)["step"] == 6
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        lambda folder: ModelCheckpoint(folder / "c"),
+        lambda folder: JSONLLogger(folder / "metrics.jsonl"),
+        lambda folder: LRMonitor(folder / "steps.jsonl"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_an_error_before_the_first_step(callback, tmp_path):
+    (tmp_path / "file").write_text("mine")  # as root, read-only folders can be written
+    trainer = classifier(callbacks=[callback(tmp_path / "file")])
+    with pytest.raises(OSError, match="[Nn]ot a directory|exists"):
+        fit(trainer)
+    assert trainer.step == 0 and (tmp_path / "file").read_text() == "mine"
+
+
+def test_dev_full_is_an_error():
+    with pytest.raises(OSError, match="LRMonitor: No space left on device.*full"):
+        fit(classifier(callbacks=[LRMonitor("/dev/full")]))
+
+
+def test_workers_go_on(tmp_path):
+    def threads(seed=0, shuffle=False):
+        return DataLoader(
+            blobs(seed=seed),
+            batch_size=16,
+            shuffle=shuffle,
+            num_workers=2,
+            multiprocessing_context="thread",
+        )
+
+    assert_goes_on(tmp_path, 7, data=threads)
