@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 
 import tinygrad_lessons as tg
-from tinygrad_lessons.train import plots
+from tinygrad_lessons.report import pictures
 
 
 class RunFolder:
@@ -57,8 +57,8 @@ class RunFolder:
 
     def plot_curves(self, best_epoch, title):
         """Draw the logged metrics as curves.png; needs matplotlib."""
-        plots.curves(self.history, best_epoch, title).savefig(self.path / "curves.png")
+        pictures.curves(self.history, best_epoch, title).savefig(self.path / "curves.png")
 
     def plot_confusion(self, counts, classes, title):
         """Draw a confusion matrix as confusion.png; needs matplotlib."""
-        plots.confusion(counts, classes, title).savefig(self.path / "confusion.png")
+        pictures.confusion(counts, classes, title).savefig(self.path / "confusion.png")
