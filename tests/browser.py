@@ -194,7 +194,9 @@ class Page:
 
     def overflow(self):
         """By how many pixels the page is wider than the window."""
-        return self.run("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        return self.run(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
 
     def screenshot(self, path, full=True):
         """Write a PNG of the page."""

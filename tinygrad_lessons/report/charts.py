@@ -11,7 +11,7 @@ from tinygrad_lessons.report.png import data_uri
 from tinygrad_lessons.report.scales import Scale, number, percent
 
 WIDTH, HEIGHT = 460, 260  # shown at about this size on any screen: narrow ones have one column
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 36
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 20, 36
 POINTS = 400  # more than these in a line would be thinner than a pixel
 TRAIN, VAL, BEST = "var(--train)", "var(--val)", "var(--best)"
 NAMED = 8  # more lines than these get no names beside the chart, only on touch
@@ -40,7 +40,10 @@ def palette(i):
 
 def shade(i, count):
     """The colour of the i-th of many things in order, from the first to the last."""
-    return f"color-mix(in oklab, var(--last) {100 * i / max(1, count - 1):.0f}%, var(--first))"
+    place = 2 * i / max(1, count - 1)
+    low, high = ("first", "middle") if place <= 1 else ("middle", "last")
+    share = place if place <= 1 else place - 1
+    return f"color-mix(in oklab, var(--{high}) {100 * share:.0f}%, var(--{low}))"
 
 
 def line_chart(
@@ -70,12 +73,10 @@ def line_chart(
     for value, text in references:
         if TOP <= y(value) <= HEIGHT - BOTTOM:
             drawn.append(_rule(LEFT, y(value), WIDTH - RIGHT, y(value)))
-            drawn.append(_text(WIDTH - RIGHT - 4, y(value) - 5, text, "end"))
+            drawn.append(_text(WIDTH - RIGHT - 4, y(value) - 5, text, "end", "halo"))
     for value, text in marks:
-        at = x(value)
-        side = "end" if at > WIDTH * 0.6 else "start"
-        drawn.append(_rule(at, TOP, at, HEIGHT - BOTTOM))
-        drawn.append(_text(at + (-5 if side == "end" else 5), TOP + 11, text, side))
+        drawn.append(_rule(x(value), TOP, x(value), HEIGHT - BOTTOM))
+        drawn.append(_text(x(value), TOP - 6, text, "middle"))
     drawn += [_draw(line, x, y) for line in lines]
     series = [
         {"name": line.name, "colour": line.colour, "points": _read(line, x, y, write)}
@@ -84,7 +85,7 @@ def line_chart(
     note = " · logarithmic" if y.log else ""
     return figure(
         title + note,
-        legend(lines, ends) if len(lines) > 1 else None,
+        legend(lines, ends) if len(lines) > 1 or lines[0].band else None,
         svg(drawn, title, f"{title} by {x_label}"),
         {"x": x_label, "series": series},
     )
@@ -184,7 +185,6 @@ def svg(drawn, title, about, width=WIDTH, height=HEIGHT):
         viewBox=f"0 0 {width} {height}",
         role="img",
         aria_label=about,
-        xmlns="http://www.w3.org/2000/svg",
     )
 
 
@@ -280,5 +280,5 @@ def _rule(x1, y1, x2, y2):
     )
 
 
-def _text(x, y, text, anchor):
-    return tag("text", text, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor)
+def _text(x, y, text, anchor, class_=None):
+    return tag("text", text, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor, class_=class_)

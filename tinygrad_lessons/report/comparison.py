@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tinygrad_lessons.report import pictures
 from tinygrad_lessons.report.charts import Line, line_chart, palette, shade
+from tinygrad_lessons.report.configuration import flatten, plain
 from tinygrad_lessons.report.files import write_text
 from tinygrad_lessons.report.markup import markup, tag
 from tinygrad_lessons.report.metrics import is_share, metric_names, series, written
@@ -159,21 +160,6 @@ def _rows(runs, sort=None, descending=False):
     return rows
 
 
-def flatten(config, before=""):
-    """Pairs (dotted name, value) of a nested configuration.
-
-    Example:
-        >>> from tinygrad_lessons.report.comparison import flatten
-        >>> list(flatten({"seed": 0, "optimizer": {"lr": 0.1}}))
-        [('seed', 0), ('optimizer.lr', 0.1)]
-    """
-    for name, value in config.items():
-        if isinstance(value, dict):
-            yield from flatten(value, f"{before}{name}.")
-        else:
-            yield before + name, value
-
-
 def _common_metric(runs):
     """The validation metric of the table: one that most runs have, a share before a loss."""
     counts = {}
@@ -199,7 +185,7 @@ def _text(name, value):
         return duration(value)
     if name.startswith(("val_", "test_")):
         return written(name, value)
-    return number(value) if is_number(value) else str(value)
+    return number(value) if is_number(value) else plain(value)
 
 
 def _is_numeric(rows, name):

@@ -1,7 +1,6 @@
 "use strict";
 // Reading values off the charts, and sorting tables. The page is whole without it.
 const tip = document.getElementById("tip");
-const svgNamespace = "http://www.w3.org/2000/svg";
 
 function element(name, text, ...children) {
   const made = document.createElement(name);
@@ -22,8 +21,8 @@ function showTip(x, y, ...content) {
 
 const hideTip = () => (tip.style.visibility = "hidden");
 
-function svgElement(name, attributes) {
-  const made = document.createElementNS(svgNamespace, name);
+function svgElement(svg, name, attributes) {
+  const made = document.createElementNS(svg.namespaceURI, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   return made;
 }
@@ -42,7 +41,7 @@ function readable(figure) {
   if (!lines.length) return;
   const every = [...new Set(lines.flatMap((line) => line.points.map((point) => point[0])))];
   every.sort((a, b) => a - b);
-  const marks = svgElement("g", {});
+  const marks = svgElement(svg, "g", {});
   svg.append(marks);
   svg.tabIndex = 0;
   let at = every.length - 1;
@@ -57,8 +56,8 @@ function readable(figure) {
       seen = y === null ? seen.slice(0, 8) : [nearest(seen, y, (line) => line.point[1])];
     }
     marks.replaceChildren(
-      svgElement("line", { x1: column[0], x2: column[0], y1: 10, y2: frame.height - 36, class: "cursor" }),
-      ...seen.map((line) => svgElement("circle", {
+      svgElement(svg, "line", { x1: column[0], x2: column[0], y1: 20, y2: frame.height - 36, class: "cursor" }),
+      ...seen.map((line) => svgElement(svg, "circle", {
         cx: line.point[0], cy: line.point[1], r: 4.5, class: "spot", style: `fill:${line.colour}`,
       })),
     );

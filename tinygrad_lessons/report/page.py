@@ -14,7 +14,8 @@ def page(title, subtitle, sections, status=None):
     Args:
         title: of the page.
         subtitle: a line below it.
-        sections: pairs (name, content); those without content are left out.
+        sections: pairs (name, content); those without content are left out. A section without a
+            name has no heading.
         status: a word beside the title.
 
     Example:
@@ -24,16 +25,18 @@ def page(title, subtitle, sections, status=None):
         (True, True, False)
     """
     sections = [(name, content) for name, content in sections if content]
-    links = [tag("a", name, href=f"#{_anchor(name)}") for name, _ in sections]
+    links = [tag("a", name, href=f"#{_anchor(name)}") for name, _ in sections if name]
     chip = tag("span", status, class_=f"chip {status}") if status else None
     body = tag(
         "body",
         tag("header", tag("div", tag("h1", title), chip, class_="title"), tag("p", subtitle)),
-        tag("nav", links, aria_label="sections") if len(links) > 2 else None,
+        tag("nav", tag("div", links), aria_label="sections") if len(links) > 2 else None,
         tag(
             "main",
             [
                 tag("section", tag("h2", name), content, id=_anchor(name))
+                if name
+                else tag("section", content)
                 for name, content in sections
             ],
         ),
@@ -117,7 +120,8 @@ def pairs(entries):
 
 def grid(*content, class_="grid"):
     """Things side by side where there is room, below each other where there is not."""
-    return tag("div", *content, class_=class_)
+    even = " even" if len(content) in (2, 4) else ""  # no hole in the second row
+    return tag("div", *content, class_=class_ + even)
 
 
 def note(*text):

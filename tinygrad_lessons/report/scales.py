@@ -1,6 +1,7 @@
 """Where a value lies on an axis, which values are marked there, and how numbers are written."""
 
 import math
+import re
 
 import numpy as np
 
@@ -11,7 +12,7 @@ def number(value, digits=4):
     Example:
         >>> from tinygrad_lessons.report.scales import number
         >>> [number(value) for value in (12345, 0.98123456, 1e-7, float("nan"), None)]
-        ['12,345', '0.9812', '1e-07', 'NaN', '–']
+        ['12,345', '0.9812', '1e-7', 'NaN', '–']
     """
     if value is None:
         return "–"
@@ -23,7 +24,7 @@ def number(value, digits=4):
         return "∞" if value > 0 else "-∞"
     if value == int(value) and abs(value) < 1e9:
         return f"{int(value):,}"
-    return f"{value:.{digits}g}"
+    return _exponent(f"{value:.{digits}g}")
 
 
 def percent(value):
@@ -95,9 +96,8 @@ class Scale:
         """About `count` round values, each with its text."""
         if self.log:
             return self._powers(count)
-        step = _round_step((self.high - self.low) / count)
-        if self.whole:
-            step = max(1.0, step)
+        step = (self.high - self.low) / count
+        step = _round_step(max(1.0, step), (1, 2, 5, 10)) if self.whole else _round_step(step)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
@@ -105,7 +105,7 @@ class Scale:
         values = [i * step + 0.0 for i in range(first, last + 1)]
         largest = max((abs(value) for value in values), default=0)
         if largest and (largest >= 1e6 or largest < 1e-3):
-            return [(value, "0" if value == 0 else f"{value:.3g}") for value in values]
+            return [(value, _exponent(f"{value:.3g}")) for value in values]
         return [(value, f"{value:,.{digits}f}") for value in values]
 
     def _powers(self, count):
@@ -116,7 +116,7 @@ class Scale:
         mantissas = (1, 2, 5) if decades < 2 else (1, 3) if decades < 3 else (1,)
         stride = max(1, math.ceil(decades / (count + 1)))
         return [
-            (value, f"{value:g}")
+            (value, _exponent(f"{value:g}"))
             for power in range(math.floor(self.low), math.ceil(self.high) + 1)
             if power % stride == 0
             for value in (mantissa * 10.0**power for mantissa in mantissas)
@@ -124,7 +124,12 @@ class Scale:
         ]
 
 
-def _round_step(step):
-    """The least of 1, 2, 2.5, 5 times a power of ten that is not below `step`."""
+def _round_step(step, mantissas=(1, 2, 2.5, 5, 10)):
+    """The least of the mantissas times a power of ten that is not below `step`."""
     power = 10.0 ** math.floor(math.log10(step))
-    return next(k * power for k in (1, 2, 2.5, 5, 10) if k * power >= step * (1 - 1e-9))
+    return next(k * power for k in mantissas if k * power >= step * (1 - 1e-9))
+
+
+def _exponent(text):
+    """1e-07 as 1e-7."""
+    return re.sub(r"e([+-])0*", lambda found: "e" + found[1].replace("+", ""), text)

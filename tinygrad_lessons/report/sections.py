@@ -6,7 +6,8 @@ import numpy as np
 
 from tinygrad_lessons.report import charts
 from tinygrad_lessons.report.charts import TRAIN, VAL, Line, heat_chart, line_chart, shade
-from tinygrad_lessons.report.markup import Markup, markup, tag
+from tinygrad_lessons.report.configuration import flatten, plain
+from tinygrad_lessons.report.markup import markup, tag
 from tinygrad_lessons.report.metrics import is_share, metric_names, series, written
 from tinygrad_lessons.report.page import grid, more, note, pairs, table, tiles
 from tinygrad_lessons.report.png import data_uri
@@ -62,39 +63,22 @@ def configuration(run):
     """The nested configuration as cards, one to a table of config.toml."""
     if not run.config:
         return None
-    plain = {name: value for name, value in run.config.items() if not isinstance(value, dict)}
-    cards = [("run", plain)] if plain else []
+    single = {name: value for name, value in run.config.items() if not isinstance(value, dict)}
+    cards = [("run", single)] if single else []
     cards += [(name, value) for name, value in run.config.items() if isinstance(value, dict)]
     return grid(
         *[
-            tag("div", tag("h3", name), pairs(list(_flat(content))), class_="card")
+            tag(
+                "div",
+                tag("h3", name),
+                pairs([(key, plain(value)) for key, value in flatten(content)]),
+                class_="card",
+            )
             for name, content in cards
             if content
         ],
         class_="small",
     )
-
-
-def _flat(config, before=""):
-    for name, value in config.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{before}{name}.")
-        elif isinstance(value, list):
-            yield before + name, ", ".join(map(_plain, value)) or "none"
-        else:
-            yield before + name, _plain(value)
-
-
-def _plain(value):
-    """As one would write it: true, 0.1, RandomRotation(degrees=10)."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        options = ", ".join(f"{key}={_plain(v)}" for key, v in value.items() if key != "name")
-        return f"{value.get('name', '')}({options})"
-    if isinstance(value, list):
-        return f"({', '.join(map(_plain, value))})"
-    return str(value)
 
 
 def curves(run):
@@ -113,7 +97,7 @@ def curves(run):
                 lines.append(Line(part, *found, colour))
         if not lines:
             continue
-        marks = [(best, f"best: {best}")] if is_number(best) else []
+        marks = [(best, f"best epoch: {best}")] if is_number(best) else []
         log = None if name == "loss" else False
         pictures.append(
             line_chart(
@@ -172,9 +156,9 @@ def _loss_by_step(x, loss):
     low, high = ([float(of(part)) for part in parts] for of in (np.min, np.max))
     band = (low, high) if len(loss) > pieces else None
     each = len(loss) // pieces
-    title = "training loss" if each == 1 else f"training loss: mean, least and most of {each} steps"
-    line = Line("loss", ends, [float(part.mean()) for part in parts], TRAIN, band=band)
-    return line_chart(title, [line], x_label="step", log=None)
+    name = f"mean of {each} steps; band: least to most" if band else "loss"
+    line = Line(name, ends, [float(part.mean()) for part in parts], TRAIN, band=band)
+    return line_chart("training loss", [line], x_label="step", log=None)
 
 
 def predictions(run, images, classes):
@@ -304,11 +288,8 @@ def _mistakes(scores, indices, images, classes):
     if not len(worst):
         return tag("p", "None: every prediction is right.", class_="hint")
     wrong = int((scores.predicted != scores.target).sum())
-    said = (
-        f"The {len(worst)} of {wrong} mistakes with the highest loss."
-        if wrong > len(worst)
-        else f"All {wrong}, the highest loss first."
-    )
+    which = f"The {len(worst)} of {wrong}" if wrong > len(worst) else f"All {wrong}"
+    said = f"{which} with the highest loss first: the true class → what was predicted, how surely."
     pictures, remark = None, None
     if images is not None:
         chosen = indices[worst]
@@ -328,10 +309,10 @@ def _mistakes(scores, indices, images, classes):
                 tag("img", src=pictures[place], alt=about) if pictures else None,
                 tag(
                     "p",
-                    tag("span", guess, class_="wrong"),
-                    Markup(" is "),
                     tag("span", true, class_="right"),
-                    tag("small", f"sure to {percent(float(scores.confidence[i]))}"),
+                    " → ",
+                    tag("span", guess, class_="wrong"),
+                    tag("small", f"{percent(float(scores.confidence[i]))} sure"),
                     tag("small", f"loss {scores.loss[i]:.2f}, sample {indices[i]}"),
                 ),
             )
@@ -374,7 +355,7 @@ def gradients(run):
         drawn = _per_name(lines, epochs, names, "parameters", key)
         if drawn:
             pictures.append(
-                line_chart(title, drawn, x_label="epoch", log=None, references=references)
+                line_chart(title, drawn, x_label="epoch", log=True, references=references)
             )
     layers = list(dict.fromkeys(name for line in lines for name in line.get("dead_units") or ()))
     drawn = _per_name(lines, epochs, layers, "dead_units", None)

@@ -18,7 +18,7 @@ from tinygrad_lessons.report.page import grid, note, page, pairs, table, tiles
 from tinygrad_lessons.report.run import is_number
 from tinygrad_lessons.report.scales import Scale, duration, number
 
-GREY = "var(--c7)"
+GREY = "color-mix(in srgb, var(--c7) 45%, transparent)"
 PARALLEL = 400  # trials in the picture of parallel coordinates, the best ones
 
 
@@ -62,10 +62,8 @@ def write_study(study, path):
     done.sort(key=lambda trial: trial.value if maximize else -trial.value)
     sections = [
         ("Result", _result(trials, done)),
-        ("History", _history(trials, maximize)),
-        ("Importance", _importance(study, done)),
+        ("Search", _search(study, trials, done, maximize)),
         ("Parallel coordinates", _parallel(done[-PARALLEL:])),
-        ("Learning curves", _learning_curves(trials, done)),
         ("Trials", _trials(trials)),
     ]
     goal = "highest" if maximize else "lowest"
@@ -90,16 +88,27 @@ def _result(trials, done):
         return markup(tiles(entries), note("No trial is complete."))
     best = done[-1]
     entries.insert(0, ("best value", number(best.value, 5), f"trial {best.number}"))
-    found = [(name, _text(value)) for name, value in best.params.items()]
-    card = tag("div", tag("h3", "Best parameters"), pairs(found), class_="card")
-    return markup(tiles(entries), grid(card, class_="grid below"))
+    return tiles(entries)
+
+
+def _search(study, trials, done, maximize):
+    """Where the search went, and what it found."""
+    if not done:
+        return None
+    found = [(name, _text(value)) for name, value in done[-1].params.items()]
+    best = tag("h3", f"Best parameters: trial {done[-1].number}")
+    pictures = [
+        _history(trials, maximize),
+        _learning_curves(trials, done),
+        _importance(study, done),
+        tag("div", best, pairs(found), class_="card"),
+    ]
+    return grid(*filter(None, pictures))
 
 
 def _history(trials, maximize):
     """The value of each trial, and the best one so far."""
     done = [trial for trial in trials if _is_done(trial)]
-    if not done:
-        return None
     better = max if maximize else min
     so_far = []
     for trial in done:
@@ -115,7 +124,7 @@ def _history(trials, maximize):
     if pruned:
         x, y = map(list, zip(*pruned, strict=True))
         lines.insert(0, Line("pruned at", x, y, GREY, "points"))
-    return grid(line_chart("value", lines, x_label="trial", log=None), class_="grid big")
+    return line_chart("History: value", lines, x_label="trial", log=None)
 
 
 def _last(trial):
@@ -136,10 +145,8 @@ def _importance(study, done):
         return note(f"No importance can be computed: {error}")
     if not found or not all(map(math.isfinite, found.values())):
         return None
-    return grid(
-        bar_chart("share of what the parameters explain", list(found.items()), colour="var(--c0)"),
-        class_="grid big",
-    )
+    title = "Importance: share of the parameters' effect"
+    return bar_chart(title, list(found.items()), colour="var(--c0)")
 
 
 def _parallel(done):
@@ -147,7 +154,7 @@ def _parallel(done):
     names = list(dict.fromkeys(name for trial in done for name in trial.params))
     if len(done) < 2 or not names:
         return None
-    width = max(640, 130 * (len(names) + 1))
+    width = max(900, 140 * (len(names) + 1))
     axes = []
     for i, name in enumerate([*names, "value"]):
         at = 60 + i * (width - 120) / len(names)
@@ -188,7 +195,7 @@ def _parallel(done):
     picture = svg(drawn, "parallel coordinates", "trials by parameters", width, 320)
     # narrow screens scroll, as axes with text cannot shrink
     scrolled = tag(
-        "div", tag("div", picture, style=f"min-width:{0.75 * width:.0f}px"), class_="scroll"
+        "div", tag("div", picture, style=f"min-width:{0.8 * width:.0f}px"), class_="scroll"
     )
     return figure(f"{len(done)} complete trials", ramp("worst", "best"), scrolled)
 
@@ -230,8 +237,9 @@ def _learning_curves(trials, done):
         colour = GREY if place is None else shade(place, len(done))
         name = f"trial {trial.number}, {trial.state.name.lower()}"
         lines.append(Line(name, list(steps), list(values), colour))
-    chart = line_chart("reported values", lines, x_label="step", log=None, ends=("worst", "best"))
-    return grid(chart, class_="grid big")
+    return line_chart(
+        "Learning curves: reported values", lines, x_label="step", log=None, ends=("worst", "best")
+    )
 
 
 def _trials(trials):

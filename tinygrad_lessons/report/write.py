@@ -45,7 +45,8 @@ def write(folder, images=None, classes=None):
         ("Notes", notes),
     ]
     when = datetime.fromtimestamp(max(file.stat().st_mtime for file in run.path.iterdir()))
-    text = page(
-        run.path.resolve().name, f"{run.path.resolve()}, {when:%Y-%m-%d %H:%M}", found, run.status
-    )
+    kinds = [run.config.get(part) for part in ("data", "model", "optimizer")]
+    said = [kind["name"] for kind in kinds if isinstance(kind, dict) and "name" in kind]
+    subtitle = " · ".join([*map(str, said), f"{when:%Y-%m-%d %H:%M}"])
+    text = page(run.path.resolve().name, subtitle, found, run.status)
     return write_text(Path(folder, "report.html"), text)
