@@ -123,7 +123,7 @@ def steps(run):
             pictures.append(_loss_by_step(*found[0][1:]))
     for name, title, log in (("lr", "learning rate", False), ("momentum", "momentum", False)):
         found = _by_step(lines, name, unit)
-        if found:
+        if any(any(values) for _, _, values in found):  # a momentum of 0 is none
             drawn = [
                 Line(label if len(found) > 1 else title, x, y, charts.palette(i))
                 for i, (label, x, y) in enumerate(found)
