@@ -170,7 +170,7 @@ class Page:
 
     def complaints(self):
         """What the page wrote to the console or failed at."""
-        self.run("new Promise(requestAnimationFrame)")  # what is under way arrives
+        self.run("new Promise((done) => setTimeout(done, 30))")  # what is under way arrives
         found = []
         for event in filter(self._mine, self.browser.events):
             params = event["params"]
@@ -185,12 +185,17 @@ class Page:
 
     def requests(self):
         """The addresses that the page asked for, other than itself and what it contains."""
-        asked = (
-            event["params"]["request"]["url"]
-            for event in filter(self._mine, self.browser.events)
-            if event["method"] == "Network.requestWillBeSent"
-        )
-        return [url for url in asked if not url.startswith(OWN)]
+        mine = [event for event in self.browser.events if self._mine(event)]
+        stopped = {  # by the page's own policy, before anything left
+            event["params"]["requestId"]
+            for event in mine
+            if event["method"] == "Network.loadingFailed" and "blockedReason" in event["params"]
+        }
+        asked = [
+            event["params"] for event in mine if event["method"] == "Network.requestWillBeSent"
+        ]
+        urls = [call["request"]["url"] for call in asked if call["requestId"] not in stopped]
+        return [url for url in urls if not url.startswith(OWN)]
 
     def overflow(self):
         """By how many pixels the page is wider than the window."""
