@@ -205,6 +205,7 @@ class Page:
 
     def screenshot(self, path, full=True):
         """Write a PNG of the page."""
+        self.send("Page.bringToFront")
         found = self.send("Page.captureScreenshot", captureBeyondViewport=full)
         Path(path).write_bytes(base64.b64decode(found["data"]))
 

@@ -75,12 +75,16 @@ def _is_done(trial):
     return trial.state.name == "COMPLETE" and math.isfinite(trial.value)
 
 
+def _state(trial):
+    return "failed" if trial.state.name == "FAIL" else trial.state.name.lower()
+
+
 def _result(trials, done):
     if not trials:
         return note("There are no trials yet.")
     counts = {}
     for trial in trials:
-        counts[trial.state.name.lower()] = counts.get(trial.state.name.lower(), 0) + 1
+        counts[_state(trial)] = counts.get(_state(trial), 0) + 1
     seconds = sum(trial.duration.total_seconds() for trial in trials if trial.duration)
     told = ", ".join(f"{count} {state}" for state, count in counts.items())
     entries = [("trials", number(len(trials)), told), ("time", duration(seconds), "of all trials")]
@@ -235,7 +239,7 @@ def _learning_curves(trials, done):
         steps, values = zip(*sorted(trial.intermediate_values.items()), strict=True)
         place = rank.get(trial.number)
         colour = GREY if place is None else shade(place, len(done))
-        name = f"trial {trial.number}, {trial.state.name.lower()}"
+        name = f"trial {trial.number}, {_state(trial)}"
         lines.append(Line(name, list(steps), list(values), colour))
     return line_chart(
         "Learning curves: reported values", lines, x_label="step", log=None, ends=("worst", "best")
@@ -253,7 +257,7 @@ def _trials(trials):
         rows.append(
             [
                 (str(trial.number), trial.number),
-                trial.state.name.lower(),
+                _state(trial),
                 (number(value, 5), value),
                 *[(_text(trial.params.get(name)), trial.params.get(name)) for name in names],
                 ("–" if seconds is None else duration(seconds), seconds),
