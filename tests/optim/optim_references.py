@@ -508,6 +508,7 @@ REFERENCES = {
         lars, lamb, prodigy, sparse_adam,
     )
 }  # fmt: skip
+PYTHON = {"adafactor": adafactor}  # of what is no row of csrc/optim.def
 JOINT = {"prodigy"}  # called once a step with lists, and a dict that is common to all parameters
 
 # What is wrong -> (rule, what stands in the reference, what stands there instead, and so on).
@@ -754,6 +755,38 @@ MUTANTS = {
         "above, below = above + r, below + np.sum(np.abs(s))",
         "above, below = r, np.sum(np.abs(s))",
     ),
+    "Adafactor does not clip its steps": (
+        "adafactor",
+        "size * u / max(1, np.sqrt(np.mean(u**2)) / d)",
+        "size * u",
+    ),
+    "Adafactor does not scale by the parameter": (
+        "adafactor",
+        "max(eps[1], np.sqrt(np.mean(p**2))) * min",
+        "min",
+    ),
+    "Adafactor's step does not fall": ("adafactor", "min(lr, 1 / np.sqrt(t))", "lr"),
+    "Adafactor's means fade at a fixed rate": ("adafactor", "b = t**beta2_decay", "b = 0.5"),
+    "Adafactor's factors without their mean": (
+        "adafactor",
+        "r * c / np.maximum(np.mean(r, -2, keepdims=True), eps1)",
+        "r * c",
+    ),
+    "Adafactor adds up its rows": (
+        "adafactor",
+        "np.mean(g**2, -1, keepdims=True)",
+        "np.sum(g**2, -1, keepdims=True)",
+        "np.mean(r, -2, keepdims=True)",
+        "np.mean(c, -1, keepdims=True)",
+    ),
+    "Adafactor measures after the decay": (
+        "adafactor",
+        "    size = ",
+        "    p = p - lr * weight_decay * p\n    size = ",
+        "    p = p - lr * weight_decay * p\n    if p.ndim",
+        "    if p.ndim",
+    ),
+    "Adafactor's floor under the root is not squared": ("adafactor", "eps1**2", "eps1"),
     "SparseAdam moves rows without gradient": (
         "sparse_adam",
         "rows = ~np.isnan(g)",
@@ -775,7 +808,7 @@ MUTANTS = {
 
 def mutant(rule, *changes):
     """The reference with these texts exchanged."""
-    source = inspect.getsource(REFERENCES[rule])
+    source = inspect.getsource((REFERENCES | PYTHON)[rule])
     for old, new in zip(changes[::2], changes[1::2], strict=True):
         assert old in source, f"{rule} has no {old!r}"
         source = source.replace(old, new)
