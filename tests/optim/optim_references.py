@@ -500,6 +500,36 @@ def adafactor(
     return p - size * u / max(1, np.sqrt(np.mean(u**2)) / d)
 
 
+def muon(
+    p,
+    g,
+    state,
+    *,
+    lr,
+    weight_decay=0.1,
+    momentum=0.95,
+    nesterov=True,
+    ns_coefficients=(3.4445, -4.7750, 2.0315),
+    eps=1e-7,
+    ns_steps=5,
+    adjust_lr_fn=None,
+):
+    """Jordan et al. 2024: the odd polynomial acts on the singular values alone."""
+    b = state["b"] = momentum * state.get("b", 0.0) + (1 - momentum) * g
+    u = (1 - momentum) * g + momentum * b if nesterov else b
+    left, s, right = np.linalg.svd(u, full_matrices=False)
+    s = s / max(np.sqrt(np.sum(s**2)), eps)
+    for _ in range(ns_steps):
+        s = ns_coefficients[0] * s + ns_coefficients[1] * s**3 + ns_coefficients[2] * s**5
+    rows, columns = p.shape
+    factor = (
+        0.2 * max(rows, columns) ** 0.5
+        if adjust_lr_fn == "match_rms_adamw"
+        else max(1, rows / columns) ** 0.5
+    )
+    return (1 - lr * weight_decay) * p - lr * factor * (left * s) @ right
+
+
 REFERENCES = {
     rule.__name__: rule
     for rule in (
@@ -508,7 +538,7 @@ REFERENCES = {
         lars, lamb, prodigy, sparse_adam,
     )
 }  # fmt: skip
-PYTHON = {"adafactor": adafactor}  # of what is no row of csrc/optim.def
+PYTHON = {"adafactor": adafactor, "muon": muon}  # of what is no row of csrc/optim.def
 JOINT = {"prodigy"}  # called once a step with lists, and a dict that is common to all parameters
 
 # What is wrong -> (rule, what stands in the reference, what stands there instead, and so on).
@@ -787,6 +817,28 @@ MUTANTS = {
         "    if p.ndim",
     ),
     "Adafactor's floor under the root is not squared": ("adafactor", "eps1**2", "eps1"),
+    "Muon steps along the buffer alone": (
+        "muon",
+        "(1 - momentum) * g + momentum * b if nesterov else b",
+        "b",
+    ),
+    "Muon's momentum is a sum": ("muon", "+ (1 - momentum) * g\n", "+ g\n"),
+    "Muon takes the spectral norm": ("muon", "np.sqrt(np.sum(s**2))", "s.max()"),
+    "Muon orthogonalises exactly": ("muon", "(left * s)", "left"),
+    "Muon makes one step less": ("muon", "range(ns_steps)", "range(ns_steps - 1)"),
+    "Muon exchanges rows and columns": ("muon", "rows / columns", "columns / rows"),
+    "Muon decays without the learning rate": (
+        "muon",
+        "(1 - lr * weight_decay)",
+        "(1 - weight_decay)",
+    ),
+    "Muon decays coupled": (
+        "muon",
+        "    b = state",
+        "    g = g + weight_decay * p\n    b = state",
+        "(1 - lr * weight_decay) * p",
+        "p",
+    ),
     "SparseAdam moves rows without gradient": (
         "sparse_adam",
         "rows = ~np.isnan(g)",
