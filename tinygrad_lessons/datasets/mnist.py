@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tinygrad_lessons.datasets.base import DatasetError, ImageDataset, images_and_labels
-from tinygrad_lessons.datasets.download import download, md5_of
+from tinygrad_lessons.datasets.mirrors import download, md5_of
 from tinygrad_lessons.datasets.idx import read_idx
 
 FILES = {
