@@ -6,6 +6,8 @@ from tinygrad_lessons.utils.data.epoch import Epoch, generators_of, set_states, 
 from tinygrad_lessons.utils.data.fetch import Job
 from tinygrad_lessons.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 
+SETTLED = ("dataset", "batch_size", "sampler", "batch_sampler", "drop_last", "persistent_workers")
+
 
 class DataLoader:
     """Iterates over a dataset in batches; every `iter()` is one epoch.
@@ -128,6 +130,13 @@ class DataLoader:
         self._epoch = None  # the one that was begun last
         self._loaded = None  # the state that the next one goes on from
         self._workers = None  # those that are kept
+
+    def __setattr__(self, name, value):
+        if name in SETTLED and name in self.__dict__:
+            raise ValueError(
+                f"DataLoader: {name} is settled when the loader is made: make another loader"
+            )
+        super().__setattr__(name, value)
 
     def __iter__(self):
         state, self._loaded = self._loaded, None
