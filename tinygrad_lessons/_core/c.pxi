@@ -170,6 +170,8 @@ cdef extern from "table.h" nogil:
         tg_kernel offsets
         tg_kernel nonzero_count
         tg_kernel nonzero
+        tg_kernel warp_affine[6]
+        tg_kernel crop[6]
         tg_kernel uniform[2]
         tg_kernel normal[2]
         tg_kernel exponential[2]
