@@ -15,8 +15,10 @@ static int64_t among(int64_t least, int64_t most, uint32_t word)
 
 static double within(double x, double most) { return x > most ? most : x > -most ? x : -most; } /* NaN: -most */
 
-void tg_warp_draw(const tg_warp *s, const uint32_t *words, double *parameters)
+void tg_warp_draw(const void *warp, const uint32_t *words, void *row)
 {
+    const tg_warp *s = warp;
+    double *parameters = row;
     for (int k = 0; k < TG_WARP_PARAMETERS; k++) parameters[k] = between(s->least[k], s->most[k], words[k]);
     parameters[TG_SHIFT_X] = rint(parameters[TG_SHIFT_X]);
     parameters[TG_SHIFT_Y] = rint(parameters[TG_SHIFT_Y]);
@@ -45,8 +47,10 @@ void tg_warp_steps(const tg_warp *s, const double *parameters, tg_steps *steps)
     }
 }
 
-void tg_crop_draw(const tg_crop *s, const uint32_t *words, int64_t *parameters)
+void tg_crop_draw(const void *crop, const uint32_t *words, void *row)
 {
+    const tg_crop *s = crop;
+    int64_t *parameters = row;
     for (int k = 0; k < 2; k++) {
         parameters[TG_CROP_TOP + k] = among(s->least[k], s->most[k], words[k]);
         parameters[TG_CROP_FLIP_Y + k] = unit(words[2 + k]) < s->flips[k];
@@ -54,8 +58,10 @@ void tg_crop_draw(const tg_crop *s, const uint32_t *words, int64_t *parameters)
 }
 
 /* A share of the area and a ratio, until that box lies inside; after ten tries the largest of the nearest ratio, in the middle. */
-void tg_box_draw(const tg_resize *s, const uint32_t *words, int64_t *box)
+void tg_box_draw(const void *resize, const uint32_t *words, void *row)
 {
+    const tg_resize *s = resize;
+    int64_t *box = row;
     const int64_t height = s->size.height, width = s->size.width;
     const double least = log(s->ratio[0]), most = log(s->ratio[1]);
     for (int k = 0; k < TG_BOX_TRIES; k++) {
@@ -98,4 +104,38 @@ tg_taps tg_taps_at(int64_t filter, int64_t n, int64_t out, int64_t i)
     }
     for (int64_t k = t.begin; k < t.end; k++) t.total += tg_tap(&t, k);
     return t;
+}
+
+void tg_blur_draw(const void *blur, const uint32_t *words, void *row)
+{
+    const tg_blur *s = blur;
+    double *sigma = row;
+    sigma[0] = sigma[1] = between(s->sigma[0], s->sigma[1], words[0]);
+}
+
+void tg_blur_weights(const tg_blur *s, const double *sigma, double *weights)
+{
+    for (int axis = 0; axis < 2; axis++) {
+        const int64_t taps = s->taps[axis];
+        double total = 0;
+        for (int64_t k = 0; k < taps; k++) {
+            const double x = (double)(k - taps / 2) / sigma[axis];
+            weights[k] = exp(-0.5 * x * x);
+            total += weights[k];
+        }
+        for (int64_t k = 0; k < taps; k++) weights[k] /= total;
+        weights += taps;
+    }
+}
+
+void tg_jitter_draw(const void *jitter, const uint32_t *words, void *row)
+{
+    const tg_jitter *s = jitter;
+    double *order = row, *factor = order + TG_COLOURS;
+    for (int k = 0; k < TG_COLOURS; k++) { /* Fisher and Yates */
+        const int64_t place = among(0, k, words[k]);
+        order[k] = order[place];
+        order[place] = s->on[k] ? k : -1;
+        factor[k] = between(s->least[k], s->most[k], words[TG_COLOURS + k]);
+    }
 }

@@ -7,7 +7,7 @@
 
 typedef struct { int64_t images, channels, height, width, out_height, out_width; } tg_images;
 
-/* Where parameters come from. */
+/* Where parameters come from. What draws a row of them gets the words of the image's blocks. */
 enum { TG_GIVEN_ONCE, TG_GIVEN_EACH, TG_DRAWN };
 
 /* ---- affine maps ---- */
@@ -29,7 +29,7 @@ typedef struct {
 /* Coordinates (x, y) in the input: of the output's first pixel, and by how much those of the next column and row differ. */
 typedef struct { int64_t first[2], column[2], row[2]; } tg_steps;
 
-void tg_warp_draw(const tg_warp *s, const uint32_t *words, double *parameters);
+void tg_warp_draw(const void *warp, const uint32_t *words, void *row);
 void tg_warp_steps(const tg_warp *s, const double *parameters, tg_steps *steps);
 
 /* ---- crops, with padding and mirroring ---- */
@@ -45,7 +45,7 @@ typedef struct {
     double flips[2];             /* probabilities, vertical and horizontal */
 } tg_crop;
 
-void tg_crop_draw(const tg_crop *s, const uint32_t *words, int64_t *parameters);
+void tg_crop_draw(const void *crop, const uint32_t *words, void *row);
 
 /* Where in 0 to n - 1 the element i of a padded line comes from; -1: from nowhere. */
 static inline int64_t tg_padded(int64_t padding, int64_t i, int64_t n)
@@ -70,7 +70,7 @@ typedef struct {
     double scale[2], ratio[2];   /* of a drawn box: its share of the area, width by height */
 } tg_resize;
 
-void tg_box_draw(const tg_resize *s, const uint32_t *words, int64_t *box);
+void tg_box_draw(const void *resize, const uint32_t *words, void *row);
 
 /* The elements [begin, end) of n that output `i` of `out` reads, and what their weights, which tg_tap() gives, sum up to. */
 typedef struct { int64_t begin, end; double centre, width, total; } tg_taps;
@@ -83,5 +83,32 @@ static inline double tg_tap(const tg_taps *t, int64_t k)
 }
 
 tg_taps tg_taps_at(int64_t filter, int64_t n, int64_t out, int64_t i);
+
+/* ---- blurring ---- */
+
+enum { TG_BLUR_BLOCKS = 1 };
+
+typedef struct {
+    tg_images size;
+    int64_t source, taps[2];     /* odd numbers, along y and x */
+    double sigma[2];             /* least and most of a drawn one, the same along both */
+} tg_blur;
+
+void tg_blur_draw(const void *blur, const uint32_t *words, void *row);
+void tg_blur_weights(const tg_blur *s, const double *sigma, double *weights);
+
+/* ---- colours ---- */
+
+enum { TG_BRIGHTNESS, TG_CONTRAST, TG_SATURATION, TG_HUE, TG_COLOURS };
+enum { TG_JITTER_PARAMETERS = 2 * TG_COLOURS, TG_JITTER_BLOCKS = 2 };
+
+typedef struct {
+    tg_images size;
+    int64_t source, on[TG_COLOURS];
+    double least[TG_COLOURS], most[TG_COLOURS];
+} tg_jitter;
+
+/* Which is done first, second, third, fourth (-1: none), then the factors. */
+void tg_jitter_draw(const void *jitter, const uint32_t *words, void *row);
 
 #endif

@@ -23,8 +23,18 @@ def forward_matrix(angle, translate, scale, shear, center):
     def moved(x, y):
         return np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
 
-    turn = np.array([[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0], [0, 0, 1]])
+    turn = np.array(
+        [[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0], [0, 0, 1]]
+    )
     shear_y = np.array([[1, 0, 0], [-math.tan(sy), 1, 0], [0, 0, 1]])
     shear_x = np.array([[1, -math.tan(sx), 0], [0, 1, 0], [0, 0, 1]])
     size = np.diag([scale, scale, 1])
-    return moved(*translate) @ moved(*center) @ turn @ shear_y @ shear_x @ size @ moved(-center[0], -center[1])
+    return (
+        moved(*translate)
+        @ moved(*center)
+        @ turn
+        @ shear_y
+        @ shear_x
+        @ size
+        @ moved(-center[0], -center[1])
+    )

@@ -59,13 +59,22 @@ def test_the_comparison_sees_a_pixel():
 def test_affine_is_scipys(dtype, mode, shape, angle, translate, scale, shear, center):
     x, pixels = image(*shape, dtype=dtype)
     height, width = shape[1:]
-    got = F.affine(x, angle, translate, scale, shear, mode, 0.25 if dtype != "uint8" else 7, center).numpy()
+    got = F.affine(
+        x, angle, translate, scale, shear, mode, 0.25 if dtype != "uint8" else 7, center
+    ).numpy()
     forward = forward_matrix(angle, translate, scale, shear, center or (width / 2, height / 2))
-    expected = resampled(pixels, np.linalg.inv(forward), (height, width), mode, 0.25 if dtype != "uint8" else 7)
+    expected = resampled(
+        pixels, np.linalg.inv(forward), (height, width), mode, 0.25 if dtype != "uint8" else 7
+    )
     if mode == "nearest":  # where a tie may go either way, what is next to it counts
         nudged = [np.linalg.inv(forward) + e * np.eye(3)[:, [2]] * 0 + np.array([[0, 0, dx], [0, 0, dy], [0, 0, 0]])
                   for e in (0,) for dx in (-1e-6, 1e-6) for dy in (-1e-6, 1e-6)]  # fmt: skip
-        several = np.stack([resampled(pixels, m, (height, width), mode, 0.25 if dtype != "uint8" else 7) for m in nudged])
+        several = np.stack(
+            [
+                resampled(pixels, m, (height, width), mode, 0.25 if dtype != "uint8" else 7)
+                for m in nudged
+            ]
+        )
         assert (np.abs(several - got) < 1e-6).any(0).all()
     else:
         assert_same_pixels(got, expected, mode)

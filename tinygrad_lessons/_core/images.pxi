@@ -18,9 +18,28 @@ cdef extern from "resample.h" nogil:
         int64_t least[2]
         int64_t most[2]
         double flips[2]
+    enum: TG_BOX_PARAMETERS, TG_BOX_BLOCKS
+    ctypedef struct tg_resize:
+        tg_images size
+        int64_t source, filter
+        double scale[2]
+        double ratio[2]
+    enum: TG_BLUR_BLOCKS
+    ctypedef struct tg_blur:
+        tg_images size
+        int64_t source
+        int64_t taps[2]
+        double sigma[2]
+    enum: TG_COLOURS, TG_JITTER_PARAMETERS, TG_JITTER_BLOCKS
+    ctypedef struct tg_jitter:
+        tg_images size
+        int64_t source
+        int64_t on[4]
+        double least[4]
+        double most[4]
 
 cdef int image_sizes(str op, val x, int64_t out_height, int64_t out_width, tg_images *size) except -1:
-    """Checks an image or a batch of them and notes its sizes."""
+    """Checks an image or a batch of them and notes its sizes; the result's are 0, 0 if they are the same."""
     cdef int nd = x.meta.ndim, t = x.meta.dtype
     if nd != 3 and nd != 4:
         raise ValueError(f"{op}: expected an image (channels, height, width) or a batch of them (images, channels, height, "
@@ -29,6 +48,8 @@ cdef int image_sizes(str op, val x, int64_t out_height, int64_t out_width, tg_im
         raise TypeError(f"{op}: expected an image of uint8, float32 or float64, but got {type_name(t)}; convert it")
     if x.meta.shape[nd - 1] == 0 or x.meta.shape[nd - 2] == 0:
         raise ValueError(f"{op}: an image must have pixels, but the shape is {shape_of(x)}")
+    if out_height == 0 and out_width == 0:
+        out_height, out_width = x.meta.shape[nd - 2], x.meta.shape[nd - 1]
     if out_height < 1 or out_width < 1 or out_height > MOST or out_width > MOST:
         raise ValueError(f"{op}: the result's height and width must be at least 1 and below 2**31, not "
                          f"{(out_height, out_width)}")
@@ -59,10 +80,10 @@ cdef val fill_values(str op, object fill, int t, int64_t channels) except NULL:
             (<uint8_t *>out.data)[k] = int(numbers[k])
     return out
 
-cdef tuple moved(str op, tg_call *c, tg_kernel *kernels, val x, const tg_images *size, object fill, object given, int t,
+cdef tuple moved(str op, tg_call *c, tg_kernel *kernels, val x, const tg_images *size, object given, int t,
                  int64_t parameters, int64_t *source, int64_t blocks, object generator):
     """The images that a kernel makes of x, and the parameters, of type t: those given, a row for each image or one for all,
-    or those that the kernel draws, from `blocks` blocks for each image, if none are given."""
+    or those that the kernel draws, from `blocks` blocks for each image, if none are given. c holds what else it reads."""
     cdef int nd = x.meta.ndim
     cdef int64_t shape[4]
     cdef int64_t rows[2]
@@ -89,7 +110,6 @@ cdef tuple moved(str op, tg_call *c, tg_kernel *kernels, val x, const tg_images 
     c.p[0] = out.data
     c.p[1] = op_raw_contiguous(x).data
     c.p[2] = used.data
-    c.p[3] = fill_values(op, fill, x.meta.dtype, size.channels).data
     if out.meta.numel:
         launch_worth(c, out.meta.numel)
     return wrap_pair(out, used)
@@ -110,8 +130,9 @@ def warp_affine(str op, input, parameters, least, most, bint bilinear, fill, cen
     if parameters is None:
         for k in range(TG_WARP_PARAMETERS):
             s.least[k], s.most[k] = least[k], most[k]
+    c.p[3] = fill_values(op, fill, x.v.meta.dtype, s.size.channels).data
     c.hyper = &s
-    return moved(op, &c, tg_k.warp_affine, x.v, &s.size, fill, parameters, TG_F64, TG_WARP_PARAMETERS, &s.source,
+    return moved(op, &c, tg_k.warp_affine, x.v, &s.size, parameters, TG_F64, TG_WARP_PARAMETERS, &s.source,
                  TG_WARP_BLOCKS, generator)
 
 def crop(str op, input, parameters, least, most, flips, int padding, fill, out_size, generator=None):
@@ -126,6 +147,74 @@ def crop(str op, input, parameters, least, most, flips, int padding, fill, out_s
     if parameters is None:
         for k in range(2):
             s.least[k], s.most[k], s.flips[k] = least[k], most[k], flips[k]
+    c.p[3] = fill_values(op, fill, x.v.meta.dtype, s.size.channels).data
     c.hyper = &s
-    return moved(op, &c, tg_k.crop, x.v, &s.size, fill, parameters, TG_I64, TG_CROP_PARAMETERS, &s.source, TG_CROP_BLOCKS,
+    return moved(op, &c, tg_k.crop, x.v, &s.size, parameters, TG_I64, TG_CROP_PARAMETERS, &s.source, TG_CROP_BLOCKS,
+                 generator)
+
+cdef val float_rows(int t, const tg_images *size, int64_t height) except NULL:
+    """Room for rows of sums: of the type that images of type t are computed in."""
+    cdef int64_t shape[4]
+    shape[0], shape[1], shape[2], shape[3] = size.images, size.channels, height, size.width
+    return make_empty(TG_F64 if t == TG_F64 else TG_F32, 4, shape)
+
+def resize(str op, input, boxes, scale, ratio, int filter, out_size, generator=None):
+    """Parts of images brought to a size, and which, (N, 4) of int64: top, left, height, width. What is drawn has a share of the
+    area within `scale` and a width over height within `ratio`. filter: 0 nearest, 1 bilinear, 2 bilinear with antialiasing."""
+    cdef Tensor x = require_tensor(input, op, "the image")
+    cdef tg_resize s
+    cdef tg_call c
+    cdef int k
+    image_sizes(op, x.v, out_size[0], out_size[1], &s.size)
+    s.filter = filter
+    if boxes is None:
+        for k in range(2):
+            s.scale[k], s.ratio[k] = scale[k], ratio[k]
+    else:
+        for top, left, height, width in boxes.tolist():
+            if top < 0 or left < 0 or height < 1 or width < 1 or top + height > s.size.height or left + width > s.size.width:
+                raise ValueError(f"{op}: the part (top, left, height, width) = {(top, left, height, width)} does not lie inside "
+                                 f"an image of {(s.size.height, s.size.width)}")
+    c.p[4] = float_rows(x.v.meta.dtype, &s.size, s.size.out_height).data
+    c.hyper = &s
+    return moved(op, &c, tg_k.resize, x.v, &s.size, boxes, TG_I64, TG_BOX_PARAMETERS, &s.source, TG_BOX_BLOCKS, generator)
+
+def gaussian_blur(str op, input, taps, sigmas, sigma, generator=None):
+    """Images as means weighted by a normal density over taps (along y, x), and its deviations, (N, 2) of float64, along y and x.
+    What is drawn lies within `sigma` and is the same along both."""
+    cdef Tensor x = require_tensor(input, op, "the image")
+    cdef tg_blur s
+    cdef tg_call c
+    cdef int k
+    cdef int64_t shape[2]
+    image_sizes(op, x.v, 0, 0, &s.size)
+    s.taps = [taps[0], taps[1]]
+    if s.taps[0] // 2 >= s.size.height or s.taps[1] // 2 >= s.size.width:
+        raise ValueError(f"{op}: kernel_size (along y, x) {tuple(taps)} reaches further than an image of "
+                         f"{(s.size.height, s.size.width)} can be mirrored")
+    if sigmas is None:
+        s.sigma = [sigma[0], sigma[1]]
+    shape[0], shape[1] = s.size.images, s.taps[0] + s.taps[1]
+    c.p[3] = make_empty(TG_F64, 2, shape).data
+    c.p[4] = float_rows(x.v.meta.dtype, &s.size, s.size.height).data
+    c.hyper = &s
+    return moved(op, &c, tg_k.blur, x.v, &s.size, sigmas, TG_F64, 2, &s.source, TG_BLUR_BLOCKS, generator)
+
+def jitter(str op, input, parameters, least, most, generator=None):
+    """Images with other brightness, contrast, saturation and hue, and in which order and by how much, (N, 8) of float64: which
+    of the four is done first, second, third, fourth (-1: none); their factors. What is drawn lies from least to most; None
+    leaves that one out."""
+    cdef Tensor x = require_tensor(input, op, "the image")
+    cdef tg_jitter s
+    cdef tg_call c
+    cdef int k
+    image_sizes(op, x.v, 0, 0, &s.size)
+    if s.size.channels != 1 and s.size.channels != 3:
+        raise ValueError(f"{op}: expected 1 or 3 channels (red, green, blue), but got shape {shape_of(x.v)}")
+    if parameters is None:
+        for k in range(TG_COLOURS):
+            s.on[k] = least[k] is not None
+            s.least[k], s.most[k] = (least[k], most[k]) if s.on[k] else (0, 0)
+    c.hyper = &s
+    return moved(op, &c, tg_k.jitter, x.v, &s.size, parameters, TG_F64, TG_JITTER_PARAMETERS, &s.source, TG_JITTER_BLOCKS,
                  generator)

@@ -12,7 +12,9 @@ torch.Size([32, 1, 28, 28])
 
 from tinygrad_lessons.transforms import functional
 from tinygrad_lessons.transforms._transform import Transform
-from tinygrad_lessons.transforms.containers import Compose
+from tinygrad_lessons.transforms.contact_sheet import show
+from tinygrad_lessons.transforms.containers import Compose, Lambda, RandomApply, RandomChoice
+from tinygrad_lessons.transforms.conversion import ToDtype, ToImage, ToTensor
 from tinygrad_lessons.transforms.functional import InterpolationMode
 from tinygrad_lessons.transforms.geometry import (
     CenterCrop,
@@ -20,9 +22,23 @@ from tinygrad_lessons.transforms.geometry import (
     RandomAffine,
     RandomCrop,
     RandomHorizontalFlip,
+    RandomResizedCrop,
     RandomRotation,
     RandomVerticalFlip,
+    Resize,
 )
-from tinygrad_lessons.transforms.values import Normalize
+from tinygrad_lessons.transforms.mix import CutMix, MixUp
+from tinygrad_lessons.transforms.values import (
+    ColorJitter,
+    GaussianBlur,
+    GaussianNoise,
+    Normalize,
+    RandomErasing,
+)
 
-__all__ = [name for name in globals() if name[0] != "_"]
+__all__ = [
+    "CenterCrop", "ColorJitter", "Compose", "CutMix", "GaussianBlur", "GaussianNoise", "InterpolationMode", "Lambda", "MixUp",
+    "Normalize", "Pad", "RandomAffine", "RandomApply", "RandomChoice", "RandomCrop", "RandomErasing", "RandomHorizontalFlip",
+    "RandomResizedCrop", "RandomRotation", "RandomVerticalFlip", "Resize", "ToDtype", "ToImage", "ToTensor", "Transform",
+    "functional", "show",
+]  # fmt: skip

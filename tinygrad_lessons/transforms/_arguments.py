@@ -38,7 +38,9 @@ def sides(padding, name):
     """(left, top, right, bottom) of a number for all, of two for left-right and top-bottom, or of four."""
     values = [padding] if isinstance(padding, int) else list(padding)
     if len(values) not in (1, 2, 4) or not all(isinstance(each, int) for each in values):
-        raise ValueError(f"{name}: padding must be an int, or a sequence of 1, 2 or 4, not {padding!r}")
+        raise ValueError(
+            f"{name}: padding must be an int, or a sequence of 1, 2 or 4, not {padding!r}"
+        )
     return tuple(values * (4 // len(values)))
 
 
@@ -48,5 +50,7 @@ PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 def padding_mode_number(mode, name):
     """The mode's number in the engine."""
     if mode not in PADDING_MODES:
-        raise ValueError(f"{name}: padding_mode must be one of {', '.join(PADDING_MODES)}, not {mode!r}")
+        raise ValueError(
+            f"{name}: padding_mode must be one of {', '.join(PADDING_MODES)}, not {mode!r}"
+        )
     return PADDING_MODES.index(mode)

@@ -21,7 +21,11 @@ class Transform(nn.Module):
         raise NotImplementedError(f"{type(self).__name__}: transform() is not written")
 
     def extra_repr(self):
-        shown = {name: value for name, value in vars(self).items() if name[0] != "_" and name != "training"}
+        shown = {
+            name: value
+            for name, value in vars(self).items()
+            if name[0] != "_" and name != "training"
+        }
         return ", ".join(f"{name}={value}" for name, value in shown.items())
 
 

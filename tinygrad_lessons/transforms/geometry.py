@@ -39,13 +39,24 @@ class RandomAffine(Transform):
     """
 
     def __init__(
-        self, degrees, translate=None, scale=None, shear=None, interpolation=InterpolationMode.NEAREST, fill=0, center=None
+        self,
+        degrees,
+        translate=None,
+        scale=None,
+        shear=None,
+        interpolation=InterpolationMode.NEAREST,
+        fill=0,
+        center=None,
     ):
         super().__init__()
         self.degrees = interval(degrees, "RandomAffine: degrees")
         self.translate, self.scale, self.center, self.fill = translate, scale, center, fill
-        if translate is not None and (len(translate) != 2 or not all(0 <= part <= 1 for part in translate)):
-            raise ValueError(f"RandomAffine: translate must be two parts between 0 and 1, not {translate!r}")
+        if translate is not None and (
+            len(translate) != 2 or not all(0 <= part <= 1 for part in translate)
+        ):
+            raise ValueError(
+                f"RandomAffine: translate must be two parts between 0 and 1, not {translate!r}"
+            )
         if scale is not None:
             self.scale = interval(scale, "RandomAffine: scale")
             if self.scale[0] <= 0:
@@ -68,7 +79,9 @@ class RandomAffine(Transform):
         most = (self.degrees[1], across * width, down * height, scale[1], shear[1], shear[3])
         bilinear = self.interpolation is InterpolationMode.BILINEAR
         offset = F.middle(image, self.center, "RandomAffine")
-        return _core.warp_affine("RandomAffine", image, None, least, most, bilinear, self.fill, offset, size)[0]
+        return _core.warp_affine(
+            "RandomAffine", image, None, least, most, bilinear, self.fill, offset, size
+        )[0]
 
 
 class RandomRotation(Transform):
@@ -89,7 +102,9 @@ class RandomRotation(Transform):
              [1., 3.]]])
     """
 
-    def __init__(self, degrees, interpolation=InterpolationMode.NEAREST, expand=False, center=None, fill=0):
+    def __init__(
+        self, degrees, interpolation=InterpolationMode.NEAREST, expand=False, center=None, fill=0
+    ):
         super().__init__()
         self.degrees = interval(degrees, "RandomRotation: degrees")
         self.interpolation = InterpolationMode(interpolation)
@@ -98,7 +113,9 @@ class RandomRotation(Transform):
     def transform(self, image):
         if self.expand:
             if image.ndim == 4:
-                raise ValueError("RandomRotation: expand=True gives each image a size of its own: transform single images")
+                raise ValueError(
+                    "RandomRotation: expand=True gives each image a size of its own: transform single images"
+                )
             least, most = self.degrees
             angle = least + float(draw(image, 1)[0, 0]) * (most - least)
             return F.rotate(image, angle, self.interpolation, True, self.center, self.fill)
@@ -128,7 +145,9 @@ class RandomHorizontalFlip(Transform):
         self.p = probability(p, "RandomHorizontalFlip")
 
     def transform(self, image):
-        return _drawn_crop("RandomHorizontalFlip", image, (0, 0), (0, 0), (0.0, self.p), F.get_size(image))
+        return _drawn_crop(
+            "RandomHorizontalFlip", image, (0, 0), (0, 0), (0.0, self.p), F.get_size(image)
+        )
 
 
 class RandomVerticalFlip(Transform):
@@ -139,7 +158,9 @@ class RandomVerticalFlip(Transform):
         self.p = probability(p, "RandomVerticalFlip")
 
     def transform(self, image):
-        return _drawn_crop("RandomVerticalFlip", image, (0, 0), (0, 0), (self.p, 0.0), F.get_size(image))
+        return _drawn_crop(
+            "RandomVerticalFlip", image, (0, 0), (0, 0), (self.p, 0.0), F.get_size(image)
+        )
 
 
 class RandomCrop(Transform):
@@ -180,7 +201,9 @@ class RandomCrop(Transform):
                 f"RandomCrop: a part of {self.size} does not fit into an image of {(height, width)} with padding "
                 f"{(left, top, right, bottom)} (left, top, right, bottom); pad_if_needed=True adds what is missing"
             )
-        return _drawn_crop("RandomCrop", image, (-top, -left), last, (0.0, 0.0), self.size, self.fill, self._mode)
+        return _drawn_crop(
+            "RandomCrop", image, (-top, -left), last, (0.0, 0.0), self.size, self.fill, self._mode
+        )
 
 
 class CenterCrop(Transform):
@@ -209,3 +232,65 @@ class Pad(Transform):
 
     def transform(self, image):
         return F.pad(image, self.padding, self.fill, self.padding_mode)
+
+
+class Resize(Transform):
+    """Brings to a size, as `functional.resize`.
+
+    >>> import tinygrad_lessons as tg
+    >>> Resize(16)(tg.rand(8, 3, 32, 48)).shape
+    torch.Size([8, 3, 16, 24])
+    """
+
+    def __init__(
+        self, size, interpolation=InterpolationMode.BILINEAR, max_size=None, antialias=True
+    ):
+        super().__init__()
+        F.resized_size((1, 1), size, max_size)  # checks
+        self.size, self.max_size, self.antialias = size, max_size, antialias
+        self.interpolation = InterpolationMode(interpolation)
+
+    def transform(self, image):
+        return F.resize(image, self.size, self.interpolation, self.max_size, self.antialias)
+
+
+class RandomResizedCrop(Transform):
+    """A part of random area and shape at a random place, brought to a size; of each image another.
+
+    The area's share and the logarithm of width over height are uniform; a part that does not fit in is drawn again, up to ten
+    times, then it is the largest in the middle with a ratio within bounds (Szegedy et al. 2015).
+
+    Args:
+        size: of the result, (height, width) or one number for both.
+        scale: bounds of the area's share.
+        ratio: bounds of width over height.
+        interpolation, antialias: as in `functional.resize`.
+
+    >>> import tinygrad_lessons as tg
+    >>> RandomResizedCrop(28, scale=(0.5, 1.0))(tg.rand(8, 1, 32, 32)).shape
+    torch.Size([8, 1, 28, 28])
+    """
+
+    def __init__(
+        self,
+        size,
+        scale=(0.08, 1.0),
+        ratio=(3 / 4, 4 / 3),
+        interpolation=InterpolationMode.BILINEAR,
+        antialias=True,
+    ):
+        super().__init__()
+        self.size = pair(size, "RandomResizedCrop: size")
+        self.scale = interval(tuple(scale), "RandomResizedCrop: scale")
+        self.ratio = interval(tuple(ratio), "RandomResizedCrop: ratio")
+        if self.scale[0] <= 0 or self.ratio[0] <= 0:
+            raise ValueError(
+                f"RandomResizedCrop: scale and ratio must be positive, but are {scale} and {ratio}"
+            )
+        self.interpolation, self.antialias = InterpolationMode(interpolation), antialias
+
+    def transform(self, image):
+        filter = F.resize_filter(self.interpolation, self.antialias, "RandomResizedCrop")
+        return _core.resize(
+            "RandomResizedCrop", image, None, self.scale, self.ratio, filter, self.size
+        )[0]
