@@ -51,6 +51,7 @@ class Lines:
         self.path = Path(path)
         self.owner = owner
         self.waiting = waiting
+        self._due = waiting
         self._size = 0  # what is known to be whole
         self._buffer = []
 
@@ -81,7 +82,7 @@ class Lines:
     def add(self, line):
         """Add a line."""
         self._buffer.append(line)
-        if len(self._buffer) >= self.waiting:
+        if len(self._buffer) >= self._due:
             self.write()
 
     def write(self):
@@ -89,7 +90,7 @@ class Lines:
         try:
             self._write()
         except OSError as error:
-            self.waiting = 2 * len(self._buffer)  # not every line is to fail
+            self._due = 2 * len(self._buffer)  # not every line is to fail
             warnings.warn(
                 f"{self._named(error)}; the lines are kept and tried again",
                 LogWarning,
@@ -125,7 +126,7 @@ class Lines:
             file.seek(self._size)
             file.write(data)
         self._size += len(data)
-        self._buffer = []
+        self._buffer, self._due = [], self.waiting
 
     def _named(self, error):
         return OSError(error.errno, f"{self.owner}: {error.strerror}", str(self.path))

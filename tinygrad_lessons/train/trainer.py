@@ -1,13 +1,14 @@
 """The `Trainer`: the training loop with its seams."""
 
 import inspect
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
+from math import isfinite, nan
 from operator import attrgetter
 
+from tinygrad_lessons._core import Tensor
 from tinygrad_lessons.nn import Module
 from tinygrad_lessons.optim import Optimizer
 from tinygrad_lessons.optim.lr_scheduler import ReduceLROnPlateau
@@ -132,7 +133,7 @@ class Trainer:
         self.history = []
         self.record = {}
         self.epoch = self.step = 0
-        self.step_loss = math.nan
+        self.step_loss = nan
         self.resumed = False
         self.stopped_by = None
         self.error = None
@@ -245,40 +246,67 @@ class Trainer:
             self._begun = time.perf_counter()
             self._call("on_epoch_start")
             batches = self._position.begin()
-        while group := list(islice(batches, self.accumulate)):
-            self._position.batches += len(group)
-            self._take_step(group)
-            if self.stopped_by is not None and not self._position.at_end():
-                return
+        if not self._train_on(batches):
+            return
         if not self._samples:
             raise no_batches("fit")
         self._end_epoch()
 
-    def _take_step(self, group):
-        """One update of the optimizer, by the gradient of the mean loss over some batches."""
-        batches = []
-        for batch in group:
-            input, target = pair_of(batch, "fit")
-            if self.batch_transform is not None:
-                input, target = self.batch_transform(input, target)
-            batches.append((input, target, batch_size(target)))
-        samples = sum([count for _, _, count in batches])
-        hooks = self._hooks
-        for hook in hooks["on_step_start"]:
+    def _train_on(self, batches):
+        """A step after the other; whether the epoch came to its end."""
+        position, transform = self._position, self.batch_transform
+        starts, ends = self._hooks["on_step_start"], self._hooks["on_step_end"]
+        schedule = self.scheduler if self.scheduler_interval == "step" else None
+        many = self.accumulate
+        groups = zip(batches) if many == 1 else iter(lambda: tuple(islice(batches, many)), ())  # noqa: B905
+        for group in groups:
+            position.batches += len(group)
+            if transform is not None:
+                group = [transform(*pair_of(batch, "fit")) for batch in group]
+            for hook in starts:
+                hook(self)
+            if many == 1 and not self._wants_closure:
+                self._step_on(group[0])
+            else:
+                self._step_on_several(group)
+            self.step += 1
+            if schedule is not None:
+                self._lr_used = self.lr
+                schedule.step()
+            for hook in ends:
+                hook(self)
+            if self.stopped_by is not None and not position.at_end():
+                return False
+        return True
+
+    def _step_on(self, batch):
+        """One update of the optimizer by one batch: the usual case, kept short."""
+        self.optimizer.zero_grad()
+        loss, value, output, target, count = self._forward(batch)
+        loss.backward()
+        for hook in self._hooks["on_backward_end"]:
             hook(self)
-        seen = []  # of each batch: loss, output, target, count; a closure's first evaluation counts
+        self.optimizer.step()
+        self.step_loss = value
+        self._note(value, output, target, count)
+
+    def _step_on_several(self, batches):
+        """One update by the gradient of the mean loss over some batches, which a closure may ask again."""
+        counts = [batch_size(pair_of(batch, "fit")[1]) for batch in batches]
+        samples = sum(counts)
+        seen = []  # the first evaluation, at the parameters, is the one that counts
 
         def gradient():
-            first, mean = not seen, None
+            first, mean = not seen, 0.0
             self.optimizer.zero_grad()
-            for input, target, count in batches:
-                output, loss, value = self._forward(input, target, count)
+            for batch, count in zip(batches, counts, strict=True):
+                loss, *figures = self._forward(batch)
                 if first:
-                    seen.append((value, output, target, count))
-                part = loss if count == samples else loss * (count / samples)
-                part.backward()
-                mean = part if mean is None else mean + part.detach()
-            for hook in hooks["on_backward_end"]:
+                    seen.append(figures)
+                loss = loss * (count / samples)
+                loss.backward()
+                mean = mean + loss.detach()
+            for hook in self._hooks["on_backward_end"]:
                 hook(self)
             return mean
 
@@ -287,21 +315,23 @@ class Trainer:
         else:
             gradient()
             self.optimizer.step()
-        self._note(seen, samples)
-        self.step += 1
-        if self.scheduler is not None and self.scheduler_interval == "step":
-            self._lr_used = self.lr
-            self.scheduler.step()
-        for hook in hooks["on_step_end"]:
-            hook(self)
+        for figures in seen:
+            self._note(*figures)
+        self.step_loss = sum(value * count for value, *_, count in seen) / samples
 
-    def _forward(self, input, target, count):
-        """The output and the loss of a batch, this also as a number.
+    def _forward(self, batch):
+        """Of a batch: the loss, the same as a number, the output, the target, the number of samples.
 
         Raises:
             FloatingPointError: the loss is not finite.
-            ValueError: batch norm was given a single sample.
+            ValueError: batch norm was given a single sample, or the batch is no pair.
         """
+        try:
+            input, target = batch
+        except (ValueError, TypeError):
+            pair_of(batch, "fit")  # says what it is instead
+            raise
+        count = len(target) if type(target) is Tensor else batch_size(target)
         try:
             output = self.model(input)
         except ValueError as error:
@@ -313,24 +343,22 @@ class Trainer:
             ) from error
         loss = self.loss(output, target)
         value = loss.item()
-        if not math.isfinite(value):
+        if not isfinite(value):
             raise FloatingPointError(
                 f"fit, {self.where}: the loss is {value}: "
                 f"{non_finite_value(self.model, input) or 'every layer is finite'}; lower the "
                 "learning rate, clip gradients, and check the data for inf and nan"
             )
-        return output, loss, value
+        return loss, value, output, target, count
 
-    def _note(self, seen, samples):
-        """Add a step to the epoch's sums."""
-        total = 0.0
-        for loss, output, target, count in seen:
-            total += loss * count
+    def _note(self, value, output, target, count):
+        """Add a batch to the epoch's sums."""
+        self._loss_sum += value * count
+        self._samples += count
+        if self.metrics:
+            output = output.detach()
             for metric in self.metrics.values():
-                metric.update(output.detach(), target)
-        self.step_loss = total / samples
-        self._loss_sum += total
-        self._samples += samples
+                metric.update(output, target)
 
     def _end_epoch(self):
         """Validation, the schedule of epochs, and the record of the epoch."""
@@ -348,7 +376,7 @@ class Trainer:
         by_step = self.scheduler_interval == "step" and self.scheduler is not None
         self.record["lr"] = self._lr_used if by_step else self.lr
         self.record["seconds"] = time.perf_counter() - self._begun
-        if not math.isfinite(self.record.get("val_loss", 0.0)):
+        if not isfinite(self.record.get("val_loss", 0.0)):
             raise FloatingPointError(
                 f"fit: val_loss is {self.record['val_loss']} in epoch {self.epoch}, after step "
                 f"{self.step}: lower the learning rate, and check the data for inf and nan"

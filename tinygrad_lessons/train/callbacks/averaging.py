@@ -71,11 +71,15 @@ class _Averaging(Callback):
         self._state = state
 
 
+def _tensors(model):
+    return [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]
+
+
 class EMA(_Averaging):
     """The exponential moving average of the weights: a ← decay · a + (1 - decay) · w after each step.
 
     It is what validation sees and what the model has in the end; buffers (the statistics of batch
-    norm) are averaged too. Without a trainer: `optim.swa_utils.AveragedModel`.
+    norm) are averaged too, but for whole numbers, which are copied. Without a trainer: `optim.swa_utils.AveragedModel`.
 
     Args:
         decay: from 0 to 1; the average is over about 1 / (1 - decay) steps.

@@ -175,6 +175,11 @@ def histogram(tensor, bins=40) -> dict:
     >>> histogram(tg.tensor([0.0, 1.0, 1.0, 2.0]), bins=2)
     {'edges': [0.0, 1.0, 2.0], 'counts': [1, 3]}
     """
-    values = tensor.detach().numpy().ravel()
-    counts, edges = np.histogram(values[np.isfinite(values)], bins=bins)
+    values = tensor.detach().numpy().astype(np.float64).ravel()
+    values = values[np.isfinite(values)]
+    low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
+    size = max(abs(low), abs(high)) or 1.0
+    if high - low < 1e-9 * size:  # all one value: in the middle
+        low, high = low - size / 2, high + size / 2
+    counts, edges = np.histogram(values, bins=bins, range=(low, high))
     return {"edges": edges.tolist(), "counts": counts.tolist()}

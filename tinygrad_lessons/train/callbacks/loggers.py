@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 from ..lines import Lines, json_line, plain
 from .base import Callback
@@ -154,17 +155,14 @@ class LRMonitor(Callback):
         """Add the step's line."""
         if trainer.step % self.every == 0:
             lr, momentum = self._used
-            self._lines.add(
-                json_line(
-                    {
-                        "step": trainer.step,
-                        "epoch": trainer.epoch,
-                        "loss": trainer.step_loss,
-                        "lr": lr,
-                        "momentum": momentum,
-                    }
-                )
-            )
+            record = {
+                "step": trainer.step,
+                "epoch": trainer.epoch,
+                "loss": trainer.step_loss,
+                "lr": lr,
+                "momentum": momentum,
+            }
+            self._lines.add(json.dumps(record) + "\n")  # all of it is finite
 
     def on_epoch_end(self, trainer):
         """Write the lines that wait."""

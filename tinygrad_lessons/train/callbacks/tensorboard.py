@@ -31,8 +31,10 @@ class TensorBoardLogger(Callback):
     >>> from tinygrad_lessons.train import TensorBoardLogger, Trainer
     >>> model, folder = tg.nn.Linear(1, 1), tempfile.mkdtemp()
     >>> sgd = tg.optim.SGD(model.parameters())
-    >>> logger = TensorBoardLogger(folder)  # doctest: +SKIP
-    >>> trainer = Trainer(model, tg.nn.MSELoss(), sgd, callbacks=[logger])  # doctest: +SKIP
+    >>> trainer = Trainer(model, tg.nn.MSELoss(), sgd, callbacks=[TensorBoardLogger(folder)])
+    >>> _ = trainer.fit([(tg.ones(2, 1), tg.ones(2, 1))], epochs=1)
+    >>> [name.split(".")[0] for name in os.listdir(folder)]
+    ['events']
     """
 
     def __init__(self, folder, every: int = 1):
