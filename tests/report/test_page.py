@@ -1,12 +1,15 @@
 """The report of a run in a real browser: what is on the page, what the pointer reads, who is asked."""
 
 import json
+import math
 import re
 
 import browser
 import folders
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from tinygrad_lessons import report
@@ -295,9 +298,7 @@ def test_what_does_not_fit_becomes_a_note(run_folder, tmp_path):
         return re.findall(r'<p class="note">(.*?)</p>', text)
 
     assert notes() == []
-    assert notes(classes=["a"]) == [
-        "1 names of classes were given for 3 classes: numbers stand instead."
-    ]
+    assert notes(classes=["a"]) == ["1 names of classes were given for 3 classes."]
     assert notes(images=np.zeros((12, 4, 4))) == [
         "Images of shape (12, 4, 4) cannot be shown: expected (N, 1 or 3, height, width)."
     ]
@@ -383,3 +384,43 @@ def test_the_browser_tells_what_is_wrong(chromium, tmp_path):
 def test_where_no_browser_is(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert browser.find() is None
+
+
+ODD = st.sampled_from([None, "x", [], {}, -1, 0, True, math.nan, math.inf, 1e308, 10**400, "<b>"])
+
+
+def places(value, path=()):
+    """The paths of everything inside of a JSON value."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in inside:
+        yield (*path, key)
+        if isinstance(item, dict | list):
+            yield from places(item, (*path, key))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(data=st.data())
+def test_whatever_the_files_hold_there_is_a_page(run_folder, data):
+    """Files that can be read, in which one thing is not what it should be."""
+    folders.fill(run_folder)
+    name = data.draw(st.sampled_from(["metrics", "steps", "gradients", "result"]))
+    content = {
+        "metrics": folders.history(),
+        "steps": folders.steps(20),
+        "gradients": folders.gradients(2),
+        "result": folders.RESULT | {"classes": ["a", "b", "c"]},
+    }[name]
+    content = json.loads(json.dumps(content))
+    *path, last = data.draw(st.sampled_from(list(places(content))))
+    holder = content
+    for key in path:
+        holder = holder[key]
+    holder[last] = data.draw(ODD)
+    if name == "result":
+        (run_folder / "result.json").write_text(json.dumps(content))
+    else:
+        (run_folder / f"{name}.jsonl").write_text(folders.jsonl(content))
+    text = report.write(run_folder).read_text()
+    assert text.count("<section") >= 6
+    report.overlay([run_folder], run_folder / "runs.html")
+    report.format_table(report.compare([run_folder]))
