@@ -182,13 +182,26 @@ def test_pointer_and_keys_read_values(opened):
 
 
 def test_the_tip_stays_in_the_window(run_folder, open_page):
-    opened = open_page(write(run_folder), width=400)
+    opened = open_page(write(run_folder), width=400, height=300)
+
+    def box():
+        found = opened.run(
+            "(({left, right, top, bottom}) => [left, right, top, bottom])"
+            "(document.getElementById('tip').getBoundingClientRect())"
+        )
+        return [found[:2], found[2:]]
+
     for selector in ("#curves svg", "#steps svg", ".matrix td:last-child"):
         opened.point(*opened.middle(selector))
-        left, right = opened.run(
-            "(() => { const b = document.getElementById('tip').getBoundingClientRect(); return [b.left, b.right] })()"
-        )
-        assert 0 <= left < right <= 400
+        across, down = box()
+        assert 0 <= across[0] < across[1] <= 400
+        assert 0 <= down[0] < down[1] <= 300
+    for x in (1, 200, 399):
+        for y in (1, 150, 299):
+            opened.run(f"showTip({x}, {y}, {'a long text ' * 12!r})")
+            across, down = box()
+            assert 0 <= across[0] < across[1] <= 400
+            assert 0 <= down[0] < down[1] <= 300
 
 
 def test_matrix_and_scores(opened):
