@@ -77,7 +77,6 @@ def through_a_file(state):
 
 WORKERS = {
     "in this process": {},
-    "one process": {"num_workers": 1},
     "three processes": {"num_workers": 3, "prefetch_factor": 1},
     "persistent": {"num_workers": 2, "persistent_workers": True},
     "threads": {"num_workers": 2, "multiprocessing_context": "thread"},
@@ -157,8 +156,11 @@ def test_manual_seed_in_a_sample_ends_with_it():
 
 
 @kinds
-@workers
-@pytest.mark.parametrize("stop", [0, 1, 4, None], ids=lambda n: f"after {n}")
+@pytest.mark.parametrize(
+    ("workers", "stop"),
+    [({}, 0), ({}, 4)] + [(workers, stop) for workers in WORKERS.values() for stop in (1, None)],
+    ids=str,
+)
 def test_goes_on_in_the_middle(kind, workers, stop):
     """Stopped in the second epoch, taken up by a new loader, whatever was drawn since."""
     tg.manual_seed(1)

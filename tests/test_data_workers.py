@@ -262,6 +262,23 @@ def test_an_exception_that_cannot_be_made_again():
         next(iter(loader_of(fail, PROCESSES)))
 
 
+def test_an_exception_whose_class_cannot_travel():
+    class Local(Exception):
+        pass
+
+    def fail(index):
+        raise Local("here")
+
+    with pytest.raises(RuntimeError, match=r"(?s)Caught Local in .*Local: here"):
+        next(iter(loader_of(fail, PROCESSES)))
+
+
+@both
+def test_an_exit_comes_out_and_is_not_waited_for(workers):
+    with pytest.raises(SystemExit):
+        next(iter(loader_of(lambda index: sys.exit(3), workers, timeout=20)))
+
+
 def test_a_batch_that_cannot_travel():
     loader = DataLoader(Numbers(), 2, num_workers=1, collate_fn=lambda batch: lambda: batch)
     with pytest.raises(Exception, match=r"(?s)Caught .* worker process 0.*pickle"):
