@@ -22,6 +22,7 @@ PARAMETERS = {
     "celu": (1.0,),
     "leaky_relu": (0.01,),
     "softshrink": (0.5,),
+    "huber": (0.5, 1.0),
     "hardshrink": (0.5,),
     "hardtanh": (0.3, 0.7),
     "threshold": (0.5, 0.0),

@@ -26,9 +26,10 @@ RULES = {
     "adamw schedule-free": ("AdamWScheduleFree", {}, 14, 28),
     "lars": ("LARS", {}, 8, 28),
     "lamb": ("LAMB", {}, 20, 44),
+    "prodigy": ("Prodigy", {}, 22, 40),
 }
 CASES = [(rule, 1, 10**7) for rule in ("adam", "adamw", "sgd", "adagrad", "rmsprop")]
-CASES += [(rule, 1, 10**6) for rule in list(RULES)[5:]]
+CASES += [(rule, 1, 10**6) for rule in ("adam", *list(RULES)[5:])]
 CASES += [("adam", 10, 1000), ("adam", 1000, 100), ("sgd", 1000, 100)]
 
 
@@ -51,6 +52,29 @@ def bench_optimizer(measure, taped, tensor, rule, tensors, size):
         optimizer.train()
     count = tensors * size
     measure("step()", step=optimizer.step, operations=operations * count, moved=moved * count)
+
+
+def bench_adam_over_1_of_1000000_where_gradients_vanish(measure, taped, tensor):
+    """The row of the same size beside it says what a step costs elsewhere."""
+    name, options, operations, moved = RULES["adam"]
+    parameter = taped.nn.Parameter(tensor(10**6))
+    parameter.grad = taped.full((10**6,), 1e-42)
+    step = getattr(taped.optim, name)([parameter], lr=LR, **options).step
+    measure("step()", step=step, operations=operations * 10**6, moved=moved * 10**6)
+
+
+@pytest.mark.parametrize(
+    "name, buffers", [("SGD", 0), ("Adagrad", 1), ("SparseAdam", 2)], ids=["sgd", "adagrad", "adam"]
+)
+def bench_sparse(measure, taped, numbers, name, buffers):
+    """1024 rows of a table of 100 000, duplicates among them."""
+    rows, columns, found = 100_000, 64, 1024
+    table = taped.nn.Embedding(rows, columns, sparse=True)
+    optimizer = getattr(taped.optim, name)(table.parameters(), lr=LR)
+    index = taped.tensor((numbers(found, low=0, high=1) * rows).astype("int64"))
+    table(index).sum().backward()
+    moved = 4 * found * columns * (4 + 2 * buffers)
+    measure("step()", step=optimizer.step, operations=8 * found * columns, moved=moved)
 
 
 REGULARISERS = {"max_grad_norm": 1.0, "l1": 1e-9, "group_lasso": 1e-9, "max_norm": 30.0}

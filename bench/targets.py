@@ -98,12 +98,23 @@ GROUPS = {
         Target("adam over 10 of 1000", 15),
         *each("adam over 1000 of 100, sgd over 1000 of 100", [40, 30]),
     ],
+    "An epoch of the DataLoader, in a new order": [
+        *each("batches of 1 images, batches of 32 images, batches of 128 images", [6, 20, 12]),
+        *each("batches of 1 table rows, batches of 32 table rows", [8, 60]),
+        *each("batches of 128 table rows, batches of 2048 table rows", [90, 150]),
+    ],
     "Training steps, Adam (1 or 2 threads, the better counts)": [
         *each(
             "step of mlp 4-32-32-2 batch 16, step of mlp 4-120-84-2 batch 32, "
             "step of mlp 64-128-10 batch 32, step of mlp 784-256-256-10 batch 128, "
             "step of mlp with batch norm and dropout, step of lenet, step of cnn",
             [40, 12, 11, 1.2, 1.9, 3, 2.2],
+            peers=TORCH,
+            threads=Threads.BEST,
+        ),
+        *each(
+            "epoch of 100 steps, epoch of 100 steps by the trainer",
+            [40, 35],
             peers=TORCH,
             threads=Threads.BEST,
         ),

@@ -8,7 +8,7 @@
 
 #define TG_OPTIM_STATES 4
 #define TG_OPTIM_NUMBERS 3
-#define TG_OPTIM_HYPERS 8
+#define TG_OPTIM_HYPERS 12
 #define TG_OPTIM_SUMS 2
 #define TG_OPTIM_GRAIN (1 << 16) /* tensors with more elements are cut into pieces of that many */
 
@@ -20,6 +20,8 @@ typedef struct {
     double *sums;                     /* room for TG_OPTIM_SUMS per piece; unread where nothing is summed */
     int64_t numel;
     int64_t rows;                     /* the first dimension of a matrix or more, else 0 */
+    const int64_t *sparse;            /* NULL, or which rows the gradient has: grad holds no others, each comes once */
+    int64_t count;                    /* so many */
 } tg_optim_row;
 
 /* What a group sets for every rule alike, then the rule's HYPER in order. */
@@ -29,12 +31,14 @@ typedef struct {
     double l1, l2;       /* after the step: towards zero by lr * l1, then over 1 + lr * l2 */
     double group_lasso;  /* every row shorter by lr * group_lasso * sqrt(its elements) */
     double max_norm;     /* of every row; infinity for any */
+    double total[TG_OPTIM_SUMS]; /* the TOTALS: a step adds its own, TG_OPTIM_JOIN reads them */
     double rule[TG_OPTIM_HYPERS];
 } tg_optim_hyper;
 
 #define TG_OPTIM_MAXIMIZE 1   /* climb: the gradient's sign is turned */
 #define TG_OPTIM_DECOUPLED 2  /* weight decay shrinks the parameter and stays out of the gradient */
 #define TG_OPTIM_MEASURE 4    /* not the step, but the SUMS before it */
-#define TG_OPTIM_OPTION 8     /* the rule's first OPTION; the next is twice that */
+#define TG_OPTIM_JOIN 8       /* not the step, but the GROUP after it, which changes hyper->rule */
+#define TG_OPTIM_OPTION 16    /* the rule's first OPTION; the next is twice that */
 
 #endif

@@ -31,12 +31,14 @@ typedef enum {
 
 #define OPTIM(name, ...) TG_OPTIM_##name,
 #define OPTIM_MEASURED OPTIM
+#define OPTIM_JOINT OPTIM
 typedef enum {
 #include "optim.def"
     TG_OPTIM_COUNT
 } tg_optim;
 #undef OPTIM
 #undef OPTIM_MEASURED
+#undef OPTIM_JOINT
 
 /* Tables of float kernels have two places: [dtype == TG_F64]. */
 typedef struct {

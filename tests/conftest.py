@@ -1,5 +1,8 @@
-"""What all tests share: Hypothesis settings, a clean grad mode, errors compared with PyTorch's."""
+"""What all tests share: Hypothesis settings, a clean grad mode, errors compared with PyTorch's, a browser."""
 
+import os
+
+import browser
 import pytest
 from hypothesis import settings
 
@@ -29,3 +32,29 @@ def assert_same_error():
         assert ours.type is theirs.type
 
     return check
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A running browser; without one, tests are skipped, but in CI they fail."""
+    program = browser.find()
+    if program is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(browser.REMEDY)
+    with browser.Browser(program) as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(chromium):
+    """Open files in the browser; in the end none may have complained or asked for anything."""
+    pages = []
+
+    def open_one(path, **options):
+        pages.append(chromium.open(path, **options))
+        return pages[-1]
+
+    yield open_one
+    for page in pages:
+        assert page.complaints() == []
+        assert page.requests() == []
+        page.close()

@@ -291,19 +291,53 @@ def test_power_takes_no_modulus():
             pow(*arguments)
 
 
-@pytest.mark.kernel
-def test_any_byte_but_0_is_true():
-    """NumPy's bools may hold one, as may those of other libraries that share their memory."""
-    for place in range(3):
-        bools = np.zeros((3, 70), np.uint8)
-        bools[1, place * 30] = 2
-        x = tg.from_numpy(bools.view(np.bool_))
-        assert x.any().item() and not x.all().item()
-        for dim in (0, 1):
-            for op in ("any", "all"):
-                result = getattr(x, op)(dim).numpy()
-                np.testing.assert_array_equal(result, getattr(np, op)(bools != 0, dim))
-                assert set(result.view(np.uint8)) <= {0, 1}
+@pytest.mark.parametrize("share", [tg.from_numpy, tg.as_tensor, tg.tensor])
+@pytest.mark.parametrize("shape", [(), (70,), (3, 70)])
+def test_bools_of_other_bytes_are_refused(share, shape):
+    """NumPy's bools may hold one, but bitwise arithmetic on them would go wrong."""
+    bools = np.ones(shape, np.uint8)
+    assert share(bools.view(np.bool_)).all().item()
+    bools[(...,) if not shape else (-1,) * len(shape)] = 2
+    for array in (bools.view(np.bool_), bools.T.view(np.bool_)):
+        with pytest.raises(ValueError, match="bytes other than 0 and 1; pass array != 0"):
+            share(array)
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        (300, tg.uint8),
+        (-1, tg.uint8),
+        ([3, 2**40], tg.int32),
+        ([[1.0], [-3.7]], tg.uint8),
+        (255.9, tg.uint8),
+        (float("nan"), tg.int64),
+        ([float("inf")], tg.int32),
+        (1e30, tg.int64),
+        (np.int64(300), tg.uint8),
+        ([np.float64("nan")], tg.int64),
+    ],
+)
+def test_numbers_that_do_not_fit_an_integer_type_are_refused(data, dtype):
+    with pytest.raises(RuntimeError, match="without overflow: expected numbers from"):
+        tg.tensor(data, dtype=dtype)
+
+
+@pytest.mark.parametrize("data", [2**63, [1, 2**64], 10**30, [-(2**63) - 1]])
+def test_integers_beyond_int64_are_refused(data):
+    with pytest.raises(ValueError, match="too large for int64"):
+        tg.tensor(data)
+
+
+@pytest.mark.parametrize("dtype", [None, *DTYPES])
+@pytest.mark.parametrize("number", [0, 1, 200, True, 3.0, 2.5])
+def test_tensors_of_one_number(number, dtype):
+    natural = {int: np.int64, float: np.float32, bool: np.bool_}[type(number)]
+    expected = np.asarray(number).astype(dtype or natural)
+    for data in (number, [number], ((number,),)):
+        result = tg.tensor(data, dtype=dtype and getattr(tg, dtype)).numpy()
+        assert result.dtype == expected.dtype
+        np.testing.assert_array_equal(result.reshape(()), expected)
 
 
 def test_movedim_of_a_number():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tinygrad_lessons import optim
 from tinygrad_lessons._core import OPTIM_RULES
-from tinygrad_lessons.optim.differentiable import column_text, sum_names
+from tinygrad_lessons.optim.differentiable import column_text, names_of
 
 OUT = Path(__file__).parents[1] / "docs" / "optimizers.md"
 HEAD = """\
@@ -25,7 +25,8 @@ buffers for an element; they start with 0 where nothing else is said, and `step`
 
 Before, for every rule: `g` is scaled if the group has `max_grad_norm`, `maximize` turns its sign, and `weight_decay` is added as
 `g += weight_decay * p`, or if decoupled, taken as `p -= lr * weight_decay * p`. A rule with `weight_decay` among its
-hyperparameters sees to that itself. Afterwards come `l1`, `l2`, `group_lasso` and `max_norm`, if the group sets them: see `Optimizer`.
+hyperparameters sees to that itself. Of a row-sparse gradient, SGD without momentum, Adagrad and SparseAdam
+move the rows it has and no others. Afterwards come `l1`, `l2`, `group_lasso` and `max_norm`, if the group sets them: see `Optimizer`.
 
 `optimizer.trace()` records the state and all that stands under *per tensor* by these names.
 """
@@ -76,7 +77,18 @@ def passes(rule):
             ("per tensor", readable(rule, ["SCALARS"])),
             ("per element", readable(rule, ["UPDATE"])),
         ]
-    sums = " and ".join(sum_names(rule))
+    sums = " and ".join(names_of(rule, "SUMS"))
+    if rule.joint:
+        totals = " and ".join(names_of(rule, "TOTALS"))
+        return [
+            ("per tensor", readable(rule, ["SCALARS"])),
+            (f"per element; {sums} are then summed up", readable(rule, ["UPDATE"])),
+            (
+                f"per tensor; {totals} are then summed up over all tensors with a gradient",
+                readable(rule, ["RATIOS"]),
+            ),
+            ("per group, for the next step", readable(rule, ["GROUP"])),
+        ]
     return [
         ("per tensor", readable(rule, ["SCALARS"])),
         (f"per element; {sums} are then summed up", readable(rule, ["FIRST", "BOTH"])),

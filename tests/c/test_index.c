@@ -53,6 +53,38 @@ static void offsets(void)
     array_free(out), array_free(before), array_free(index);
 }
 
+static void batch(void)
+{
+    enum { SOURCES = 3 };
+    const int64_t count = random_size(300), size = random_below(20) + 1, lengths[SOURCES] = {8, random_size(40), 3000};
+    int64_t bad = 0, expected_bad = 0, total = 0;
+    array index = array_new(TG_I64, count), out[SOURCES], source[SOURCES];
+    void *to[SOURCES], *from[SOURCES];
+    for (int64_t r = 0; r < count; r++) set(index, r, (double)(random_below(2 * size) - size));
+    if (count && random_below(3) == 0) {
+        expected_bad = 1 + random_below(count);
+        set(index, expected_bad - 1, (double)(random_below(2) ? size : -size - 1));
+    }
+    for (int k = 0; k < SOURCES; k++) {
+        source[k] = array_random(TG_U8, size * lengths[k], 0);
+        out[k] = array_new(TG_U8, count * lengths[k]);
+        to[k] = out[k].p, from[k] = source[k].p;
+        total += lengths[k];
+    }
+    tg_call c = {.n = {count, SOURCES, 1}, .p = {to, from, (void *)lengths, index.p, &bad}, .i = {size, total}};
+    tg_k->batch(&c);
+    CHECK(bad == expected_bad, "batch: bad: %lld, not %lld", (long long)bad, (long long)expected_bad);
+    for (int k = 0; k < SOURCES; k++) {
+        for (int64_t r = 0; r < count && !expected_bad; r++) {
+            const int64_t i = (((int64_t *)index.p)[r] + size) % size;
+            CHECK(!memcmp((char *)to[k] + r * lengths[k], (char *)from[k] + i * lengths[k], (size_t)lengths[k]),
+                  "batch: row %lld of source %d", (long long)r, k);
+        }
+        array_free(out[k]), array_free(source[k]);
+    }
+    array_free(index);
+}
+
 static void nonzero(void)
 {
     array mask = array_random(TG_BOOL, random_size(2000), 0);
@@ -115,6 +147,7 @@ static void run(void)
     for (int r = 0; r < 200; r++) {
         offsets();
         nonzero();
+        batch();
         for (tg_dtype t = 0; t < TG_DTYPES; t++) {
             rows(t);
             sort(t);

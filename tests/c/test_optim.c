@@ -7,16 +7,18 @@
 
 #define OPTIM(rule, options, ...) {#rule, #options, 0},
 #define OPTIM_MEASURED(rule, options, ...) {#rule, #options, 1},
+#define OPTIM_JOINT OPTIM_MEASURED
 static const struct { const char *name, *options; int measured; } rules[TG_OPTIM_COUNT] = {
 #include "optim.def"
 };
 #undef OPTIM
 #undef OPTIM_MEASURED
+#undef OPTIM_JOINT
 
 static const tg_optim_hyper hyper = {.weight_decay = 0.1,
                                      .scale = 0.7,
                                      .max_norm = INFINITY,
-                                     .rule = {0.01, 0.9, 0.99, 1e-8, 0.5, 0.5, 0.5, 0.5}};
+                                     .rule = {0.01, 0.9, 0.99, 1e-8, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5}};
 
 static int options_of(int rule)
 {
@@ -196,6 +198,91 @@ static void measured(tg_dtype t)
     array_free(before);
 }
 
+/* A sparse gradient moves its rows as a dense one moves a tensor of these rows alone, and no others. */
+static void sparse(int rule, tg_dtype t, int64_t count, int64_t length)
+{
+    array whole[ARRAYS], some[ARRAYS];
+    numbers number[2];
+    int64_t *const index = malloc((size_t)count * sizeof *index);
+    for (int64_t r = 0; r < count; r++) index[r] = 2 * r + random_below(2);
+    for (int k = 0; k < ARRAYS; k++) {
+        whole[k] = array_random(t, (k == GRAD ? count : 2 * count) * length, 0);
+        if (k >= STATE)
+            for (int64_t i = 0; i < whole[k].n; i++) set(whole[k], i, fabs(get(whole[k], i)));
+        some[k] = array_new(t, count * length);
+        for (int64_t i = 0; i < some[k].n; i++)
+            set(some[k], i, get(whole[k], k == GRAD ? i : index[i / length] * length + i % length));
+    }
+    array before[ARRAYS];
+    for (int k = 0; k < ARRAYS; k++) before[k] = array_copy(whole[k]);
+    tg_optim_row rows[2] = {row_of(whole, start(number[0], 3)), row_of(some, start(number[1], 3))};
+    rows[0].rows = 2 * count, rows[0].sparse = index, rows[0].count = count;
+    rows[1].rows = count;
+    tg_optim_hyper h = hyper;
+    h.weight_decay = 0, h.l1 = 0.1, h.group_lasso = 0.2, h.max_norm = 2;
+    tg_call c = {.fn = tg_k->optim[rule][t == TG_F64], .n = {2}, .p = {rows}, .hyper = &h};
+    c.fn(&c);
+    CHECK(number[0][0] == 4 && number[1][0] == 4, "%s: steps of a sparse gradient", rules[rule].name);
+    for (int k = 0; k < ARRAYS; k++) {
+        int same = 1;
+        for (int64_t i = 0; i < whole[k].n && k != GRAD; i++) {
+            const int64_t r = i / length / 2;
+            const array from = index[r] == i / length ? some[k] : before[k];
+            same &= get(whole[k], i) == get(from, index[r] == i / length ? r * length + i % length : i);
+        }
+        CHECK(same, "%s %s: array %d after a sparse gradient, %lld rows of %lld", rules[rule].name, type_name[t], k,
+              (long long)count, (long long)length);
+    }
+    CHECK(!same_bits(whole[PARAM], before[PARAM]), "%s: a sparse gradient moved nothing", rules[rule].name);
+    tg_call squares = {.fn = tg_k->optim_squares[t == TG_F64], .n = {2}, .p = {rows}, .hyper = &h};
+    double room[2][8 * TG_OPTIM_SUMS];
+    rows[0].sums = room[0], rows[1].sums = room[1];
+    squares.fn(&squares);
+    CHECK(room[0][0] == room[1][0] && room[0][0] > 0, "%s: squares of a sparse gradient", rules[rule].name);
+    for (int k = 0; k < ARRAYS; k++) array_free(whole[k]), array_free(some[k]), array_free(before[k]);
+    free(index);
+}
+
+/* The GROUP of Prodigy, against the formula: what two tensors with a gradient add up to sets the estimate. */
+static void joint(tg_dtype t)
+{
+    enum { LR, BETA1, BETA2, EPS, DECAY, DECOUPLED, CORRECTED, SAFE, D0, COEF, D, N = TG_OPTIM_GRAIN + 321 };
+    array a[3][ARRAYS];
+    numbers number[3];
+    tg_optim_row rows[3];
+    static double room[3][4 * TG_OPTIM_SUMS];
+    tg_optim_hyper h = {.scale = 1, .max_norm = INFINITY};
+    const double rule[] = {[LR] = 1, [BETA1] = 0.9, [BETA2] = 0.81, [EPS] = 1e-8, [D0] = 0.25, [COEF] = 3, [D] = 0.5, [11] = 0};
+    memcpy(h.rule, rule, sizeof rule);
+    double numerator = 0, denominator = 0;
+    for (int r = 0; r < 3; r++) {
+        double sum = 0;
+        for (int k = 0; k < ARRAYS; k++) a[r][k] = array_random(t, r ? 50 : N, 0);
+        rows[r] = row_of(a[r], start(number[r], 3));
+        rows[r].sums = room[r];
+        if (r == 1) rows[r].grad = NULL;
+        for (int64_t i = 0; i < a[r][GRAD].n && r != 1; i++) {
+            const double g = get(a[r][GRAD], i), s = 0.9 * get(a[r][STATE + 2], i) + 0.5 / 0.25 * 0.5 * g;
+            sum += g * (get(a[r][STATE + 3], i) - get(a[r][PARAM], i)), denominator += fabs(s);
+        }
+        if (r != 1) numerator += 0.9 * number[r][1] + 0.5 / 0.25 * 0.5 * sum;
+    }
+    tg_call c = {.fn = tg_k->optim[TG_OPTIM_prodigy][t == TG_F64], .n = {3}, .p = {rows}, .hyper = &h};
+    c.fn(&c);
+    CHECK(fabs(h.total[0] - numerator) < 1e-5 * denominator, "%s: %.9g, not %.9g", type_name[t], h.total[0], numerator);
+    CHECK(fabs(h.total[1] / denominator - 1) < 1e-5, "%s: %.9g, not %.9g", type_name[t], h.total[1], denominator);
+    c.flags = TG_OPTIM_JOIN;
+    h.total[0] = 6, h.total[1] = 9;
+    c.fn(&c);
+    CHECK(h.rule[D] == 2, "prodigy: d is %g, not 2", h.rule[D]);
+    h.total[0] = 3;
+    c.fn(&c);
+    CHECK(h.rule[D] == 2, "prodigy: d fell to %g", h.rule[D]);
+    CHECK(!memcmp(h.rule, rule, sizeof(double[D])), "prodigy: other numbers of the group changed");
+    for (int r = 0; r < 3; r++)
+        for (int k = 0; k < ARRAYS; k++) array_free(a[r][k]);
+}
+
 /* What comes after the step, against the formulas: a plain step of size zero, then shrinking and shortening. */
 static void regularised(tg_dtype t)
 {
@@ -272,17 +359,21 @@ static void run(void)
     denormals();
     measured(TG_F32), measured(TG_F64);
     regularised(TG_F32), regularised(TG_F64);
+    joint(TG_F32), joint(TG_F64);
+    for (int rule = 0; rule < TG_OPTIM_COUNT; rule++)
+        for (tg_dtype t = TG_F32; t <= TG_F64; t++)
+            if (!rules[rule].measured) sparse(rule, t, 7, 5), sparse(rule, t, 100, 1), sparse(rule, t, 300, 700);
     for (int rule = 0; rule < TG_OPTIM_COUNT; rule++)
         for (tg_dtype t = TG_F32; t <= TG_F64; t++)
             for (int flags = 0; flags < TG_OPTIM_OPTION << options_of(rule); flags += 3)
-                if (!rules[rule].measured && !(flags & TG_OPTIM_MEASURE)) large(rule, t, flags);
+                if (!rules[rule].measured && !(flags & (TG_OPTIM_MEASURE | TG_OPTIM_JOIN))) large(rule, t, flags);
     for (int rule = 0; rule < TG_OPTIM_COUNT; rule++)
         for (tg_dtype t = TG_F32; t <= TG_F64; t++)
             for (int flags = 0; flags < TG_OPTIM_OPTION << options_of(rule); flags++)
                 for (int decay = 0; decay < 2; decay++) {
                     tg_optim_hyper h = hyper;
                     h.weight_decay *= decay;
-                    if (flags & TG_OPTIM_MEASURE) continue; /* no step */
+                    if (flags & (TG_OPTIM_MEASURE | TG_OPTIM_JOIN)) continue; /* no step */
                     for (int again = 0; again < 5 && !rules[rule].measured; again++) pieces(rule, t, flags, &h);
                     rows_apart(rule, t, flags, &h);
                 }

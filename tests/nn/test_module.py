@@ -271,6 +271,72 @@ def test_a_shared_module_is_walked_once():
     assert list(model.children()) == [layer]
 
 
+def test_parameters_and_buffers_are_the_named_ones_after_every_edit():
+    net = Net()
+    net.again = net.first
+
+    def check(module):
+        for recurse in (True, False):
+            for kind in ("parameters", "buffers"):
+                found = list(getattr(module, kind)(recurse))
+                named = [x for _, x in getattr(module, f"named_{kind}")(recurse=recurse)]
+                assert len(found) == len(named)
+                assert all(x is y for x, y in zip(found, named, strict=True))
+        return len(list(module.parameters()))
+
+    model = nn.Sequential(net, nn.Identity(), net)
+    count = check(model)
+    net.first.bias = None
+    assert check(model) == count - 1
+    net.first.bias = nn.Parameter(tg.zeros(3))
+    net.extra = nn.Parameter(tg.zeros(1))
+    assert check(model) == count + 1
+    del net.extra, net.norm
+    assert check(model) < count
+    net.register_module("nothing", None)
+    net.register_buffer("offset", tg.zeros(2))
+    model.append(nn.Linear(2, 2))
+    check(model)
+    net.above = model  # a cycle
+    check(model)
+    check(net)
+    while_walking = []
+    for p in model.parameters():  # a snapshot: an edit meanwhile changes nothing
+        model.append(nn.Identity())
+        while_walking.append(p)
+    assert len(while_walking) == check(model)
+
+
+def test_a_class_may_walk_in_its_own_way():
+    class Student(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.own, self.teacher = nn.Linear(2, 2), nn.Linear(2, 2)
+
+        def named_modules(self, memo=None, prefix="", remove_duplicate=True):
+            for name, module in super().named_modules(memo, prefix, remove_duplicate):
+                if "teacher" not in name:
+                    yield name, module
+
+    class Chosen(nn.Linear):
+        def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
+            yield "weight", self.weight
+
+    student, chosen = Student(), Chosen(2, 2)
+    for model in (student, nn.Sequential(student)):
+        assert [id(p) for p in model.parameters()] == [id(p) for p in student.own.parameters()]
+    assert list(chosen.parameters())[0] is chosen.weight and len(list(chosen.parameters())) == 1
+
+
+def test_modules_that_were_not_initialised_say_so():
+    class Late(nn.Module):
+        def __init__(self):
+            pass
+
+    with pytest.raises(AttributeError, match="_registry"):
+        list(Late().parameters())
+
+
 def test_get_by_path():
     net = nn.Sequential(Net())
     assert net.get_submodule("") is net

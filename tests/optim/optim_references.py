@@ -414,6 +414,62 @@ def lamb(
     return p - (lr * long / far if adapt and long > 0 and far > 0 else lr) * d
 
 
+def prodigy(
+    params,
+    gradients,
+    states,
+    whole,
+    *,
+    lr,
+    betas=(0.9, 0.999),
+    eps=1e-8,
+    weight_decay=0.0,
+    decoupled_weight_decay=True,
+    use_bias_correction=False,
+    safeguard_warmup=False,
+    d0=1e-6,
+    d_coef=1.0,
+    maximize=False,
+):
+    """Mishchenko and Defazio 2023, algorithm 4, over all parameters with a gradient at once.
+
+    r is kept per parameter, and the common factor 1 - √b2 of r and s is left out.
+    """
+    b1, b2 = betas
+    d = whole.get("d", d0)
+    moved, above, below = [], 0.0, 0.0
+    for p, g, state in zip(params, gradients, states, strict=True):
+        g = signed(g, p, 0 if decoupled_weight_decay else weight_decay, maximize)
+        t, m, v, r, s, start = state.get("all", (0, 0.0, 0.0, np.float32(0), 0.0, p))
+        t = t + 1
+        m = b1 * m + (1 - b1) * d * g
+        v = b2 * v + (1 - b2) * (d * g) ** 2
+        size = d * lr
+        if use_bias_correction:
+            size = size * np.sqrt(1 - b2**t) / (1 - b1**t)
+        r = np.sqrt(b2) * np.float64(r) + d / d0 * size * np.sum(g * (start - p))
+        s = np.sqrt(b2) * s + d / d0 * (d if safeguard_warmup else size) * g
+        decay = weight_decay * p if decoupled_weight_decay else 0
+        moved.append(p - size * (m / (np.sqrt(v) + d * eps) + decay))
+        state["all"] = t, m, v, np.float32(r), s, start
+        above, below = above + r, below + np.sum(np.abs(s))
+    whole["d"] = max(d, d_coef * above / below) if below else d
+    return moved
+
+
+def sparse_adam(p, g, state, *, lr, betas=(0.9, 0.999), eps=1e-8, maximize=False):
+    """Kingma and Ba 2015, section 2's last variant, on the rows that g has: the others of g are NaN."""
+    b1, b2 = betas
+    t, m, v = state.get("all", (0, np.zeros_like(p), np.zeros_like(p)))
+    t = t + 1
+    rows = ~np.isnan(g)
+    g = signed(g, p, 0, maximize)
+    m = np.where(rows, b1 * m + (1 - b1) * g, m)
+    v = np.where(rows, b2 * v + (1 - b2) * g**2, v)
+    state["all"] = t, m, v
+    return np.where(rows, p - lr * np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + eps), p)
+
+
 def adafactor(
     p,
     g,
@@ -449,9 +505,10 @@ REFERENCES = {
     for rule in (
         sgd, asgd, rprop, adagrad, rmsprop, adadelta, adam, adamax, nadam, radam,
         yogi, adabelief, adan, lion, sgd_schedule_free, adamw_schedule_free,
-        lars, lamb,
+        lars, lamb, prodigy, sparse_adam,
     )
 }  # fmt: skip
+JOINT = {"prodigy"}  # called once a step with lists, and a dict that is common to all parameters
 
 # What is wrong -> (rule, what stands in the reference, what stands there instead, and so on).
 MUTANTS = {
@@ -666,6 +723,53 @@ MUTANTS = {
     "LAMB corrects nothing": ("lamb", "m / (1 - b1**t)", "m"),
     "LAMB's ratio upside down": ("lamb", "long / far", "far / long"),
     "LAMB adapts always": ("lamb", "adapt and long", "long"),
+    "Prodigy weighs all gradients alike": ("prodigy", "d / d0 * size", "size"),
+    "Prodigy lets the estimate fall": ("prodigy", "max(d, d_coef", "max(d0, d_coef"),
+    "Prodigy measures from zero": ("prodigy", "g * (start - p)", "g * -p"),
+    "Prodigy's r fades as v": ("prodigy", "r = np.sqrt(b2)", "r = b2"),
+    "Prodigy's s fades as v": ("prodigy", "s = np.sqrt(b2)", "s = b2"),
+    "Prodigy squares d once": ("prodigy", "(d * g) ** 2", "d * g**2"),
+    "Prodigy's epsilon without d": ("prodigy", "+ d * eps", "+ eps"),
+    "Prodigy always corrects": ("prodigy", "if use_bias_correction:", "if True:"),
+    "Prodigy does not guard the warm-up": ("prodigy", "d if safeguard_warmup else size", "size"),
+    "Prodigy decays without d": (
+        "prodigy",
+        "decay = weight_decay * p",
+        "decay = weight_decay * p / d",
+    ),
+    "Prodigy decays decoupled always": (
+        "prodigy",
+        "0 if decoupled_weight_decay else weight_decay",
+        "0",
+        "weight_decay * p if decoupled_weight_decay else 0",
+        "weight_decay * p",
+    ),
+    "Prodigy takes the Euclidean norm": (
+        "prodigy",
+        "np.sum(np.abs(s))",
+        "np.sqrt(np.sum(s**2))",
+    ),
+    "Prodigy estimates each tensor by itself": (
+        "prodigy",
+        "above, below = above + r, below + np.sum(np.abs(s))",
+        "above, below = r, np.sum(np.abs(s))",
+    ),
+    "SparseAdam moves rows without gradient": (
+        "sparse_adam",
+        "rows = ~np.isnan(g)",
+        "rows, g = np.ones(g.shape, bool), np.nan_to_num(g)",
+    ),
+    "SparseAdam's epsilon as in Adam": ("sparse_adam", "+ eps)", "+ eps * np.sqrt(1 - b2**t))"),
+    "SparseAdam counts each row's steps": (
+        "sparse_adam",
+        "t = t + 1\n    rows = ~np.isnan(g)",
+        "rows = ~np.isnan(g)\n    t = np.maximum(t + rows, 1)",
+    ),
+    "SparseAdam corrects nothing": (
+        "sparse_adam",
+        "lr * np.sqrt(1 - b2**t) / (1 - b1**t)",
+        "lr",
+    ),
 }
 
 

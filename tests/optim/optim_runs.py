@@ -2,6 +2,7 @@
 
 import numpy as np
 from checks import generator
+from optim_references import JOINT
 
 STEPS = 100
 SHAPES = [(), (1,), (3,), (5, 7), (2, 3, 4), (65,), (0, 2)]
@@ -108,6 +109,25 @@ OURS = {
         {"lr": 0.5, "trust_coefficient": 0.1, "momentum": 0, "weight_decay": 0.2, "eps": 0.1},
         {"lr": 0.05, "weight_decay": 0.2, "adapt": False},
     ],
+    "Prodigy": [
+        {"lr": 1.0, "d0": 1e-2},
+        {
+            "lr": 1.0,
+            "betas": (0.5, 0.9),
+            "eps": 0.05,
+            "weight_decay": 0.2,
+            "maximize": True,
+            "d0": 0.01,
+        },
+        {
+            "lr": 0.5,
+            "use_bias_correction": True,
+            "safeguard_warmup": True,
+            "d_coef": 30,
+            "d0": 0.01,
+        },
+        {"lr": 0.5, "weight_decay": 0.2, "decoupled_weight_decay": False, "d0": 1e-2},
+    ],
     "LAMB": [
         {"lr": 0.01},
         {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "weight_decay": 0.2, "maximize": True},
@@ -117,6 +137,7 @@ OURS = {
 # Where a class is not called as its rule.
 RULES = {
     "AdamW": "adam",
+    "SparseAdam": "sparse_adam",
     "SGDScheduleFree": "sgd_schedule_free",
     "AdamWScheduleFree": "adamw_schedule_free",
 }
@@ -135,7 +156,27 @@ def cases(options):
     return rows, ids
 
 
+# Those that take row-sparse gradients, PyTorch's; other options of SGD and Adagrad do not go with them.
+SPARSE = {
+    "SparseAdam": [
+        {"lr": 0.01},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 0.05, "maximize": True},
+    ],
+    "SGD": [
+        {"lr": 0.1},
+        {"lr": 0.1, "maximize": True},
+        {"lr": 0.05, "momentum": 0.9},
+        {"lr": 0.05, "momentum": 0.9, "dampening": 0.4},
+        {"lr": 0.05, "momentum": 0.9, "nesterov": True},
+    ],
+    "Adagrad": [
+        {"lr": 0.1},
+        {"lr": 0.1, "lr_decay": 0.1, "eps": 0.01, "maximize": True},
+        {"lr": 0.1, "initial_accumulator_value": 0.5},
+    ],
+}
 CASES, IDS = cases(OPTIONS)
+SPARSE_CASES, SPARSE_IDS = cases(SPARSE)
 ALL_CASES, ALL_IDS = cases(OPTIONS | OURS)
 
 
@@ -192,15 +233,28 @@ def run_reference(rule, dtype, options, gaps=False):
     starts, gradients = problem(dtype, gaps=gaps)
     options = options if isinstance(options, list) else [options] * len(starts)
     params = [start.astype(np.float64) for start in starts]
-    states = [{} for _ in params]
+    states, whole = [{} for _ in params], {}
     path = []
     for t, row in enumerate(gradients):
-        for i, g in enumerate(row):
-            if g is not None:
-                now = {**options[i], "lr": scheduled(options[i]["lr"], t)}
-                params[i] = rule(params[i], g.astype(np.float64), states[i], **now)
-        path.append(list(params))
+        now = [{**option, "lr": scheduled(option["lr"], t)} for option in options]
+        params = reference_step(rule, params, row, states, whole, now)
+        path.append(params)
     return path
+
+
+def reference_step(rule, params, gradients, states, whole, options):
+    """The parameters after a step; the states change, and `whole`, the state common to all."""
+    params = list(params)
+    there = [i for i, g in enumerate(gradients) if g is not None]
+    gradients = [None if g is None else g.astype(np.float64) for g in gradients]
+    if rule.__name__ in JOINT:
+        columns = [[column[i] for i in there] for column in (params, gradients, states)]
+        for i, p in zip(there, rule(*columns, whole, **options[0]), strict=True):
+            params[i] = p
+    else:
+        for i in there:
+            params[i] = rule(params[i], gradients[i], states[i], **options[i])
+    return params
 
 
 def assert_same_path(a, b, dtype):

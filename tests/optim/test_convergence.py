@@ -33,6 +33,7 @@ SOLVED = {
     "SGDScheduleFree": ({}, {"booth": 1, "himmelblau": 0.1}),
     "AdamWScheduleFree": ({}, {"booth": 1, "himmelblau": 10, "beale": 0.1}),
     "LARS": ({"trust_coefficient": 0.1}, {"booth": 0.01, "himmelblau": 0.01, "beale": 0.1}),
+    "Prodigy": ({}, {"booth": 1, "himmelblau": 1, "beale": 1}),
     "LAMB": ({}, {"booth": 0.01, "himmelblau": 0.01, "beale": 0.01}),
     "Adafactor": ({}, {"booth": 0.1, "himmelblau": 0.1, "beale": 0.01}),
 }
@@ -105,31 +106,28 @@ def test_every_rule_is_tried():
 # ---- long runs ----
 
 
-def options_of(name):
-    """Means that fade in some thousand steps rather than in a hundred thousand."""
-    betas = {"betas": (0.9, 0.92, 0.99)} if name == "Adan" else {"betas": (0.9, 0.99)}
-    if name in ("Yogi", "Adamax"):
-        return {"betas": (0.9, 0.99)}
-    takes_betas = "betas" in getattr(optim, name)([tg.ones(1, requires_grad=True)]).defaults
-    return betas if takes_betas else {}
+# What else they keep than by default.
+KEPT = {"SGD": {"momentum": 0.9}, "RMSprop": {"momentum": 0.9, "centered": True}}
 
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("name", OPTIONS | OURS)
 def test_no_denormals_are_left_where_gradients_vanish(name):
+    """Nor on the way: with betas of 0.999, mean squares pass there after 87 000 steps."""
     p = tg.tensor(np.ones(37, np.float32), requires_grad=True)
-    optimizer = getattr(optim, name)([p], lr=1e-3, **options_of(name))
+    optimizer = getattr(optim, name)([p], lr=1e-3, **KEPT.get(name, {}))
     if "Free" in name:
         optimizer.train()
     p.grad = tg.ones(37)
-    for t in range(10_000):
+    tiny = np.finfo(np.float32).tiny
+    for t in range(100_000):
         if t == 10:
             p.grad = tg.full((37,), 1e-42)  # denormal itself
         optimizer.step()
-    tiny = np.finfo(np.float32).tiny
-    for value in (p, *optimizer.state[p].values()):
-        numbers = np.abs(value.detach().numpy())
-        assert not ((numbers > 0) & (numbers < tiny)).any()
+        if t % 1000 == 999:
+            for value in (p, *optimizer.state[p].values()):
+                numbers = np.abs(value.detach().numpy())
+                assert not ((numbers > 0) & (numbers < tiny)).any()
     assert np.float32(1e-42) * np.float32(2) > 0  # elsewhere they are what they were
 
 

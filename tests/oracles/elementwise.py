@@ -92,6 +92,7 @@ def in_row(name):
         "squared_difference": "mse_loss",
         "absolute_difference": "l1_loss",
         "logistic_loss": "binary_cross_entropy_with_logits",
+        "bernoulli_loss": "binary_cross_entropy",
     }
     return lambda lib, a, b: (
         getattr(a, name)(b)
@@ -100,6 +101,16 @@ def in_row(name):
             *lib.broadcast_tensors(a, b), reduction="none"
         )
     )
+
+
+def huber(x, delta, scale):
+    return scale * np.where(np.abs(x) < delta, x * x / 2, delta * (np.abs(x) - delta / 2))
+
+
+def call_huber(lib, x, delta, scale):
+    if hasattr(x, "huber"):
+        return x.huber(delta, scale)
+    return scale * lib.nn.functional.huber_loss(x, x * 0, delta=delta, reduction="none")
 
 
 def truncated_division(a, b):
@@ -168,6 +179,8 @@ ELEMENTWISE = [
     activation("softshrink", lambda x, lambd=0.5: np.where(np.isinf(x), x,
         np.sign(x) * np.maximum(np.abs(x) - lambd, 0)), parameters=[{}, {"lambd": 1.5}],
         magnitude=lambda x, **k: np.abs(x), signed_zeros=False),
+    Oracle("huber", huber, [case(s, delta=1.5, scale=0.5) for s in UNARY_SHAPES], FLOATS,
+        op=call_huber, extremes=False),
     unary("floor", np.floor, NUMBERS, "same", ulps=0),
     unary("ceil", np.ceil, NUMBERS, "same", ulps=0),
     unary("round", np.round, NUMBERS, "same", ulps=0),
@@ -201,6 +214,8 @@ ELEMENTWISE = [
     binary("minimum", np.minimum, ulps=0, inplace=False, signed_zeros=False),
     binary("atan2", np.arctan2, result="float", domain=NONZERO),
     binary("hypot", np.hypot, FLOATS, domain=NONZERO),
+    binary("xlogy", special.xlogy, result="float", domain=((-3, 3), (0.1, 4)), inplace=False,
+        magnitude=lambda a, b: np.abs(a)),
     Oracle("prelu", prelu, [case((5,), (1,)), case((), ()), case((4, 3), (3,)), case((2, 3, 5), (3,)),
         case((2, 3, 5), ()), case((0, 3), (3,)), case((7, 33), (1,))], FLOATS, ulps=1, extremes=False,
         errors=[(lambda lib: lib.prelu(lib.ones(2, 3), lib.ones(2)), RuntimeError, "channel")]),
@@ -211,6 +226,8 @@ ELEMENTWISE = [
     binary("logistic_loss", lambda x, t: np.logaddexp(0, x) - x * t, FLOATS,
         op=in_row("logistic_loss"), extremes=False,
         magnitude=lambda x, t: np.abs(x) * (1 + np.abs(t))),
+    binary("bernoulli_loss", lambda x, t: -t * np.log(x) - (1 - t) * np.log1p(-x), FLOATS,
+        op=in_row("bernoulli_loss"), domain=((0.1, 0.9), (0, 1)), extremes=False),
     compare("eq", np.equal),
     compare("ne", np.not_equal),
     compare("lt", np.less),

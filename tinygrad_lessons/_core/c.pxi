@@ -1,5 +1,5 @@
 # What csrc/ offers: see csrc/engine.h, kernels.h and table.h, where each thing is explained.
-from libc.stdint cimport int8_t, uint8_t, int32_t, uint32_t, int64_t, uint64_t
+from libc.stdint cimport int8_t, uint8_t, int32_t, uint32_t, int64_t, uint64_t, INT32_MIN, INT32_MAX
 
 cdef extern from * nogil:
     bint multiply_overflows "__builtin_mul_overflow"(int64_t, int64_t, int64_t *)

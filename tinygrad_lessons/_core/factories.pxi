@@ -15,56 +15,101 @@ cdef int nested_shape(object data, int64_t *shape, int depth) except -1:
     shape[depth] = len(data)
     return nested_shape(data[0], shape, depth + 1) if len(data) else depth + 1
 
+cdef inline int kind_of_number(object x):
+    """The type that one of Python's own numbers asks for: TG_BOOL, TG_I64 or TG_F64; TG_DTYPES for anything else."""
+    if type(x) is float:
+        return TG_F64
+    if type(x) is int:
+        return TG_I64 if -(1 << 63) <= x < 1 << 63 else TG_DTYPES
+    return TG_BOOL if type(x) is bool else TG_DTYPES
+
 cdef int kind_of_numbers(object data, const int64_t *shape, int depth, int ndim) except -1:
-    """The type that nested lists of Python's own numbers ask for: TG_BOOL, TG_I64 or TG_F64 (TG_BOOL if there are none);
-    TG_DTYPES if they are uneven or hold anything else."""
-    cdef int kind = TG_BOOL, k
+    """The same for a number or nested lists of them: the widest of all; TG_DTYPES if they are uneven."""
+    cdef int kind = TG_BOOL
+    if depth == ndim:
+        return kind_of_number(data)
     if type(data) is not list and type(data) is not tuple or len(data) != shape[depth]:
         return TG_DTYPES
     for x in data:
-        if depth + 1 < ndim:
-            k = kind_of_numbers(x, shape, depth + 1, ndim)
-        elif type(x) is float:
-            k = TG_F64
-        elif type(x) is int:
-            k = TG_I64 if -(1 << 63) <= x < 1 << 63 else TG_DTYPES
-        else:
-            k = TG_BOOL if type(x) is bool else TG_DTYPES
-        kind = max(kind, k)
+        kind = max(kind, kind_of_number(x) if depth + 1 == ndim else kind_of_numbers(x, shape, depth + 1, ndim))
     return kind
 
 cdef char *write_numbers(object data, char *to, int t) except NULL:
-    """Writes nested lists of numbers in order; returns where it ended."""
-    for x in data:
-        if type(x) is list or type(x) is tuple:
+    """Writes a number, or nested lists of them in order; returns where it ended."""
+    if type(data) is list or type(data) is tuple:
+        for x in data:
             to = write_numbers(x, to, t)
-            continue
-        if t == TG_F32:
-            (<float *>to)[0] = x
-        elif t == TG_F64:
-            (<double *>to)[0] = x
-        elif t == TG_I64:
-            (<int64_t *>to)[0] = x
-        else:
-            to[0] = x
-        to += tg_size[t]
-    return to
+        return to
+    if t == TG_F32:
+        (<float *>to)[0] = data
+    elif t == TG_F64:
+        (<double *>to)[0] = data
+    elif t == TG_I64:
+        (<int64_t *>to)[0] = data
+    else:
+        to[0] = data
+    return to + tg_size[t]
+
+cdef inline int check_range(double x, int t) except -1:
+    """Raises if a number does not fit the integer type t."""
+    cdef double low = 0 if t == TG_U8 else INT32_MIN if t == TG_I32 else -9223372036854775808.0
+    cdef double high = 255 if t == TG_U8 else INT32_MAX if t == TG_I32 else 9223372036854774784.0
+    if not low <= x <= high:
+        raise RuntimeError(f"tensor: a value cannot be converted to type {type_name(t)} without overflow: expected "
+                           f"numbers from {low:.0f} to {high:.0f}, got {x:.17g}")
+    return 0
 
 cdef val from_numbers(object data, object dtype) except? NULL:
-    """A value of evenly nested lists of Python's own numbers; NULL if data is anything else."""
+    """A value of one of Python's own numbers, or of evenly nested lists of them; NULL if data is anything else."""
     cdef int64_t shape[TG_MAX_DIMS]
     cdef int ndim = nested_shape(data, shape, 0), kind = kind_of_numbers(data, shape, 0, ndim), t
+    cdef int64_t k
     cdef val v
     if kind == TG_DTYPES:
         return NULL
     t = dtype_code(dtype, default_float if kind == TG_F64 else kind)
-    if t == TG_U8 or t == TG_I32:  # whose range must be checked
-        return NULL
     v = make_empty(t if is_float(kind) and is_float(t) else kind, ndim, shape)
     if v.meta.numel == 0:
-        return NULL
+        return make_empty(dtype_code(dtype, default_float), ndim, shape)
     write_numbers(data, v.data, v.meta.dtype)
+    if not is_float(t) and t != TG_BOOL and kind != TG_BOOL and kind != t:
+        for k in range(v.meta.numel):
+            check_range((<double *>v.data)[k] if kind == TG_F64 else (<int64_t *>v.data)[k], t)
     return op_to(v, t)
+
+cdef val from_array_like(object data, object dtype) except NULL:
+    """A copy of what NumPy reads as an array of numbers: its own arrays and scalars, others' by `__array__`, and lists
+    with tensors or NumPy's scalars among their numbers."""
+    cdef bint typed = hasattr(data, "__array__")
+    cdef int t
+    if typed:
+        array = np_asarray(data)
+    elif isinstance(data, (list, tuple)):
+        try:
+            array = np_array(with_plain_tensors(data))
+        except ValueError:
+            raise ValueError("tensor: the lists have uneven lengths; a tensor needs rows of equal length") from None
+    elif isinstance(data, (bool, int, float)):
+        array = np_asarray(data)
+    else:
+        raise TypeError(f"tensor: could not make a tensor of {type(data).__name__}; expected numbers, lists of "
+                        "numbers, a NumPy array or a tensor")
+    if not typed and array.dtype.kind in "uO" and all([isinstance(x, int) for x in array.reshape(-1).tolist()]):
+        raise ValueError("tensor: a number is too large for int64")
+    if array.dtype.kind in "USOMmcV":
+        raise TypeError(f"tensor: expected numbers, or nested lists of numbers of equal length, not elements of type "
+                        f"{array.dtype}")
+    t = code_of(array.dtype)
+    if t < 0:
+        raise TypeError(f"tensor: can't convert an array of type {array.dtype}; supported are float64, float32, int64, "
+                        "int32, uint8 and bool: convert it with array.astype")
+    if not typed and t != TG_BOOL:
+        t = default_float if is_float(t) else TG_I64
+    t = dtype_code(dtype, t)
+    if not (is_float(t) or t == TG_BOOL or isinstance(data, np_ndarray)) and array.size:
+        check_range(array.min(), t)
+        check_range(array.max(), t)
+    return dense_copy(from_ndarray(np_array(array, order="C")), t)
 
 def tensor(data, *, dtype=None, device=None, requires_grad=False):
     """A tensor with a copy of data: a number, nested lists, a NumPy array or a tensor.
@@ -77,56 +122,14 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False):
             [3., 4.]])
     """
     cdef val v
-    cdef int t
     check_device(device)
-    if isinstance(data, (list, tuple)):
-        v = from_numbers(data, dtype)
-        if v is not NULL:
-            return made(v, requires_grad)
     if isinstance(data, Tensor):
-        return made(dense_copy((<Tensor>data).v, dtype_code(dtype, (<Tensor>data).v.meta.dtype)), requires_grad)
-    if isinstance(data, (list, tuple)):
-        data = with_plain_tensors(data)
-        try:
-            array = np_array(data)
-        except ValueError:
-            raise ValueError("tensor: the lists have uneven lengths; a tensor needs rows of equal length") from None
-        if array.dtype == object:
-            raise TypeError("tensor: expected numbers, or nested lists of numbers of equal length")
-    elif isinstance(data, (np_ndarray, np_number, np_bool)):
-        array = np_asarray(data)
-    elif isinstance(data, (bool, int, float)):
-        array = np_asarray(data)
-    elif hasattr(data, "__array__"):
-        array = np_asarray(data)
+        v = dense_copy((<Tensor>data).v, dtype_code(dtype, (<Tensor>data).v.meta.dtype))
     else:
-        raise TypeError(f"tensor: could not make a tensor of {type(data).__name__}; expected numbers, lists of "
-                        "numbers, a NumPy array or a tensor")
-    if array.dtype.kind in "USOMmcV":
-        raise TypeError(f"tensor: expected numbers, not elements of type {array.dtype}")
-    t = code_of(array.dtype)
-    if isinstance(data, (np_ndarray, np_number, np_bool)) and t < 0:
-        raise TypeError(f"tensor: can't convert an array of type {array.dtype}; supported are float64, float32, int64, "
-                        "int32, uint8 and bool: convert it with array.astype")
-    if not isinstance(data, (np_ndarray, np_number, np_bool)) and hasattr(data, "__array__") is False:
-        if array.dtype.kind == "f":
-            t = default_float
-        elif array.dtype.kind in "iu":
-            if array.dtype.kind == "u":
-                raise RuntimeError("tensor: a number is too large for int64")
-            t = TG_I64
-    if t < 0:
-        raise TypeError(f"tensor: can't convert elements of type {array.dtype}")
-    t = dtype_code(dtype, t)
-    if array.dtype.kind in "iu" and array.size and t in (TG_U8, TG_I32) and not isinstance(data, np_ndarray):
-        low, high = (0, 255) if t == TG_U8 else (-2147483648, 2147483647)
-        if array.min() < low or array.max() > high:
-            raise RuntimeError(f"tensor: a value cannot be converted to type {type_name(t)} without overflow: expected "
-                               f"numbers from {low} to {high}")
-    if array.size == 0 and isinstance(data, (list, tuple)) and dtype is None:
-        t = default_float
-    array = np_array(array, order="C")
-    return made(dense_copy(from_ndarray(array), t), requires_grad)
+        v = from_numbers(data, dtype)
+        if v is NULL:
+            v = from_array_like(data, dtype)
+    return made(v, requires_grad)
 
 cdef object with_plain_tensors(object data):
     """Nested lists with 0-d tensors made numbers, and other tensors made lists."""

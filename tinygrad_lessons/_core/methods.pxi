@@ -225,6 +225,8 @@ cdef val from_ndarray(cnp.ndarray array) except NULL:
             raise ValueError("from_numpy: the array's strides are no multiples of its element size; use array.copy()")
     if not array.flags.aligned:
         raise ValueError("from_numpy: the array is not aligned; use array.copy()")
+    if t == TG_BOOL and array.view("uint8").max(initial=0) > 1:
+        raise ValueError("from_numpy: the array of bools holds bytes other than 0 and 1; pass array != 0")
     cdef tg_meta *m = tg_meta_get(<tg_dtype>t, array.ndim, shape, stride)
     cdef tg_storage *s = NULL
     if m is not NULL:

@@ -1,4 +1,4 @@
-# What of nn.Module is compiled: its call, and Sequential's forward.
+# What of nn.Module is compiled: its call, the walk over its tensors, and Sequential's forward.
 
 cdef bint hooks_exist = False
 
@@ -17,6 +17,50 @@ cdef class Forward:
         if len(args) == 1 and not kwargs:
             return self.forward(args[0])
         return self.forward(*args, **kwargs)
+
+cdef int add_own(module, str kind, list found, set seen) except -1:
+    """The tensors of one kind that a module holds itself, each once."""
+    cdef dict values = module.__dict__
+    cdef Py_ssize_t before
+    for name in <dict>(<dict>module._registry)[kind]:
+        value = values[name]
+        if value is not None:
+            before = len(seen)
+            seen.add(<size_t><void *>value)
+            if len(seen) > before:
+                found.append(value)
+    return 0
+
+cdef int add_below(module, str kind, named_modules, list found, set seen, set met) except -1:
+    """The same of a module and all below it, parents first, each module once."""
+    cdef dict values, children
+    cdef Py_ssize_t before = len(met)
+    if type(module).named_modules is not named_modules:  # a class that walks in its own way
+        for _, inner in module.named_modules(met):
+            add_own(inner, kind, found, seen)
+        return 0
+    met.add(module)
+    if len(met) == before:
+        return 0
+    add_own(module, kind, found, seen)
+    children = (<dict>module._registry)["module"]
+    if children:
+        values = module.__dict__
+        for name in children:
+            child = values[name]
+            if child is not None:
+                add_below(child, kind, named_modules, found, seen, met)
+    return 0
+
+def tensors_of(module, str kind, bint recurse, named_modules):
+    """The "parameter"s or "buffer"s of a module, and with recurse of all below it, each once, as a list; named_modules is
+    the walk of Module, which this one repeats."""
+    cdef list found = []
+    if recurse:
+        add_below(module, kind, named_modules, found, set(), set())
+    else:
+        add_own(module, kind, found, set())
+    return found
 
 cdef inline bint is_plain(module, forward) except -1:
     """Nobody has changed what a module whose class came with this forward does: no other forward or call, no hook."""

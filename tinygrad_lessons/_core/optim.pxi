@@ -4,7 +4,7 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.math cimport INFINITY, sqrt
 
 cdef extern from "optim.h" nogil:
-    enum: TG_OPTIM_MAXIMIZE, TG_OPTIM_DECOUPLED, TG_OPTIM_OPTION, TG_OPTIM_SUMS, TG_OPTIM_GRAIN
+    enum: TG_OPTIM_MAXIMIZE, TG_OPTIM_DECOUPLED, TG_OPTIM_JOIN, TG_OPTIM_OPTION, TG_OPTIM_SUMS, TG_OPTIM_GRAIN
 
     ctypedef struct tg_optim_row:
         void *param
@@ -14,6 +14,8 @@ cdef extern from "optim.h" nogil:
         double *sums
         int64_t numel
         int64_t rows
+        const int64_t *sparse
+        int64_t count
 
     ctypedef struct tg_optim_hyper:
         double weight_decay
@@ -22,7 +24,8 @@ cdef extern from "optim.h" nogil:
         double l2
         double group_lasso
         double max_norm
-        double rule[8]
+        double total[2]
+        double rule[12]
 
 cdef extern from *:
     """
@@ -31,9 +34,11 @@ cdef extern from *:
     #define OPTIM(rule, options, hypers, numbers, states, kept, starts, ...) \\
         {#rule, #options, #hypers, #numbers, #states, #kept, #starts, #__VA_ARGS__},
     #define OPTIM_MEASURED OPTIM
+    #define OPTIM_JOINT OPTIM
     #include "optim.def"
     #undef OPTIM
     #undef OPTIM_MEASURED
+    #undef OPTIM_JOINT
     };
     """
     enum: TG_OPTIM_COUNT
@@ -46,7 +51,7 @@ cdef class Rule:
     """A row of optim.def: STATE(a, b) is ("a", "b") here, the other columns likewise; options are in lower case."""
     cdef readonly int index
     cdef readonly str name, formula
-    cdef readonly bint measured
+    cdef readonly bint measured, joint
     cdef readonly tuple options, hyper, numbers, state, kept
     cdef readonly dict starts
 
@@ -64,7 +69,7 @@ cdef class Rule:
         self.hyper, self.numbers, self.state = map(names, columns[2:5])
         self.starts = dict(pair.split(" = ") for pair in names(columns[6]))
         self.formula = columns[7]
-        self.measured = "SUMS(" in self.formula
+        self.measured, self.joint = "SUMS(" in self.formula, "TOTALS(" in self.formula
 
     def places(self):
         """Where a group holds the numbers: (key, None), or (key, position) for the member of a tuple."""
@@ -76,6 +81,11 @@ cdef class Rule:
         """What a number or buffer starts with, or None for the parameter itself."""
         value = self.starts.get(name, "0")
         return None if value == "p" else float(group[value] if value in group else value)
+
+def refuse_sparse(str name):
+    """Raises RuntimeError: the optimizer of this name takes no row-sparse gradients."""
+    raise RuntimeError(f"{name} does not support sparse gradients, please consider SparseAdam, SGD or Adagrad instead, or make "
+                       "them dense by sparse=False in the embedding or by p.grad = p.grad.to_dense()")
 
 OPTIM_RULES = {rule.name: rule for rule in map(Rule, range(TG_OPTIM_COUNT))}
 
@@ -103,6 +113,8 @@ cdef class MultiTensorStep:
     The pointers to parameters and gradients are put in by fill(), in every step.
     """
     cdef Rule rule
+    cdef str owner              # the optimizer's name, for errors
+    cdef bint takes_dense, takes_sparse
     cdef list places            # of the rule's numbers, in the group
     cdef list params            # whom the rows belong to
     cdef object state           # where their state is
@@ -119,8 +131,9 @@ cdef class MultiTensorStep:
     cdef double *sums           # room for what the kernels add up
     cdef tg_optim_hyper hyper
 
-    def __cinit__(self, str rule):
+    def __cinit__(self, str rule, str owner, *, bint dense, bint sparse):
         self.rule = OPTIM_RULES[rule]
+        self.owner, self.takes_dense, self.takes_sparse = owner, dense, sparse
         self.places = list(self.rule.places())
         self.params, self.held, self.runs, self.copies = [], [], [], []
 
@@ -186,6 +199,22 @@ cdef class MultiTensorStep:
         launch(c)
         return 0
 
+    cdef int join(self, dict group, double *total) except -1:
+        """After the steps of all groups: what the rule's TOTALS change in this group."""
+        cdef tg_optim_hyper before = self.hyper
+        cdef tg_call c
+        cdef int k
+        memcpy(self.hyper.total, total, sizeof(self.hyper.total))
+        c.ndim = 0
+        c.flags = TG_OPTIM_JOIN
+        c.hyper = &self.hyper
+        c.n[1] = c.n[2] = 0
+        self.start(&c, tg_k.optim[self.rule.index][0], 0, 0)
+        for k, (key, _) in enumerate(self.places):
+            if self.hyper.rule[k] != before.rule[k]:
+                group[key] = self.hyper.rule[k]
+        return 0
+
     cdef double gradient_norm(self) noexcept:
         """Of all the group's gradients together, from the sums of their squares."""
         cdef double total = 0
@@ -235,30 +264,49 @@ cdef class MultiTensorStep:
                 return False
             row.param = v.data
             row.grad = g.data
+            row.sparse = NULL
             if g.meta is not v.meta or not v.meta.flags & TG_CONTIGUOUS:
                 self.stand_in(row, self.params[i])
+            if row.sparse is NULL and not self.takes_dense:
+                raise RuntimeError(f"{self.owner} does not support dense gradients, please consider Adam instead")
             bump(v)
         return True
 
     cdef int stand_in(self, tg_optim_row *row, Tensor param) except -1:
         """Give the kernel contiguous copies of a parameter or gradient that is not contiguous itself."""
         cdef val v = param.v, g = v.grad
-        if g.flags & TG_ROW_SPARSE:
-            raise RuntimeError(f"step: {self.rule.name} does not support sparse gradients; make them dense by sparse=False "
-                               "in the embedding, or by p.grad = p.grad.to_dense()")
+        if g.flags & TG_ROW_SPARSE and not self.takes_sparse:
+            refuse_sparse(self.owner)
         if g.meta.dtype != v.meta.dtype or not same_shape(g.meta, v.meta):
             raise RuntimeError(
                 f"step: a {type_name(v.meta.dtype)} parameter of shape {as_tuple(v.meta.ndim, v.meta.shape)} has a "
                 f"{type_name(g.meta.dtype)} gradient of shape {as_tuple(g.meta.ndim, g.meta.shape)}; they must agree")
+        if g.flags & TG_ROW_SPARSE:
+            self.stand_in_rows(row, g)
+        elif not g.meta.flags & TG_CONTIGUOUS:
+            copy = wrap(dense_copy(g, g.meta.dtype))
+            row.grad = (<Tensor>copy).v.data
+            self.copies.append((None, copy))
         if not v.meta.flags & TG_CONTIGUOUS:
             check_writable(v, "step")
             copy = wrap(dense_copy(v, v.meta.dtype))
             row.param = (<Tensor>copy).v.data
             self.copies.append((param, copy))
-        if not g.meta.flags & TG_CONTIGUOUS:
-            copy = wrap(dense_copy(g, g.meta.dtype))
+        return 0
+
+    cdef int stand_in_rows(self, tg_optim_row *row, val g) except -1:
+        """Give the kernel the rows of a row-sparse gradient, each once; or all, if others move on as well."""
+        if self.hyper.weight_decay != 0:
+            raise RuntimeError(f"weight_decay option is not compatible with sparse gradients: in {self.owner} it moves all "
+                               "rows; set it to 0, or make the gradient dense by p.grad = p.grad.to_dense()")
+        if self.flags >= TG_OPTIM_OPTION:  # momentum
+            copy = wrap(dense(g))
             row.grad = (<Tensor>copy).v.data
-            self.copies.append((None, copy))
+        else:
+            copy = wrap_rows(coalesced(g))
+            g = (<RowSparse>copy).v
+            row.grad, row.sparse, row.count = g.data, <const int64_t *>g.rows.data, g.rows.meta.numel
+        self.copies.append((None, copy))
         return 0
 
     cdef int bind(self, dict group, state, int flags) except -1:
@@ -366,8 +414,16 @@ cdef class MultiTensorStep:
 
 def take_steps(list steps, list groups, state):
     """Each MultiTensorStep with its parameter group."""
+    cdef double total[2]
+    cdef MultiTensorStep step
+    memset(total, 0, sizeof(total))
     for step, group in zip(steps, groups):
-        (<MultiTensorStep?>step).take(group, state)
+        memcpy(step.hyper.total, total, sizeof(total))
+        step.take(group, state)
+        memcpy(total, step.hyper.total, sizeof(total))
+    if steps and (<MultiTensorStep>steps[0]).rule.joint:
+        for step, group in zip(steps, groups):
+            step.join(group, total)
 
 cdef int create(list wanted, int t) except -1:
     """For each (entry, name, like): entry[name] = zeros of like's shape, or 0-d; all in one block of type t."""

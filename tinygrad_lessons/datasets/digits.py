@@ -11,19 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-import tinygrad_lessons as tg
-from tinygrad_lessons.utils.data import TensorDataset
+from tinygrad_lessons.datasets.base import (
+    DatasetError,
+    ImageDataset,
+    check_split,
+    images_and_labels,
+    split_indices,
+)
 
 PATH = Path(__file__).with_name("digits.npz")
 SHA256 = "b2dab7b501728c22e9119ad76740b2e17c77a231e42d1e592380d90886f1a05e"
-SPLITS = {"train": 0.70, "val": 0.15, "test": 0.15}
 
 
-class DatasetError(RuntimeError):
-    """The file of a data set is missing or damaged."""
-
-
-class Digits(TensorDataset):
+class Digits(ImageDataset):
     """Handwritten digits, 1,797 images: sample i is (image, label).
 
     The images are float32 of shape (1, 8, 8) with values from 0 to 1, the labels int64 from 0 to
@@ -33,6 +33,8 @@ class Digits(TensorDataset):
     Args:
         split: "train" (70 %), "val" (15 %), "test" (15 %) or "all".
         seed: which of the possible splits; keep it while comparing models.
+        transform: called with the image of a sample.
+        target_transform: called with the label of a sample.
 
     Raises:
         ValueError: there is no such split.
@@ -48,16 +50,13 @@ class Digits(TensorDataset):
 
     classes = tuple("0123456789")
 
-    def __init__(self, split="train", seed=0):
-        if split not in (*SPLITS, "all"):
-            raise ValueError(f"Digits: got split {split!r}: expected train, val, test or all")
+    def __init__(self, split="train", seed=0, transform=None, target_transform=None):
+        check_split("Digits", split)
         images, labels = _read()
         if split != "all":
-            chosen = _split(labels, seed)[split]
+            chosen = split_indices(labels, seed)[split]
             images, labels = images[chosen], labels[chosen]
-        self.images = tg.from_numpy(images.astype(np.float32)[:, None] / 16)
-        self.labels = tg.from_numpy(labels.astype(np.int64))
-        super().__init__(self.images, self.labels)
+        super().__init__(*images_and_labels(images, labels, 16), transform, target_transform)
 
 
 def _read():
@@ -75,18 +74,3 @@ def _read():
         )
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         return file["images"], file["labels"]
-
-
-def _split(labels, seed):
-    """{split: indices}; each class is shuffled, then cut at the same fractions."""
-    generator = tg.Generator().manual_seed(seed)
-    cuts = np.cumsum(list(SPLITS.values()))[:-1]
-    parts = []
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        members = members[tg.randperm(len(members), generator=generator).numpy()]
-        parts.append(np.split(members, np.round(cuts * len(members)).astype(int)))
-    return {
-        split: np.sort(np.concatenate(part))
-        for split, part in zip(SPLITS, zip(*parts, strict=True), strict=True)
-    }

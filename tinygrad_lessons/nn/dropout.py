@@ -3,13 +3,14 @@
 from tinygrad_lessons._core import Tensor
 
 from . import functional as F
+from .functional.dropout import check_probability
 from .module import Module
 
 
 class _Dropout(Module):
     def __init__(self, p: float = 0.5, inplace: bool = False):
         super().__init__()
-        F._check_probability(p)
+        check_probability(p)
         self.p = p
         self.inplace = inplace
 

@@ -5,7 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from tinygrad_lessons._core import Forward, Parameter, Tensor, empty, heed_hooks, no_grad
+from tinygrad_lessons._core import (
+    Forward,
+    Parameter,
+    Tensor,
+    empty,
+    heed_hooks,
+    no_grad,
+    tensors_of,
+)
 
 from .hooks import Hooks, RemovableHandle
 from .state import IncompatibleKeys, load
@@ -242,8 +250,11 @@ class Module(Forward):
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Yield the parameters of this module and, with `recurse`, of all below it, each once."""
-        for _, parameter in self.named_parameters(recurse=recurse):
-            yield parameter
+        if (
+            type(self).named_parameters is not Module.named_parameters
+        ):  # a class with a walk of its own
+            return iter([value for _, value in self.named_parameters(recurse=recurse)])
+        return iter(tensors_of(self, "parameter", recurse, Module.named_modules))
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -253,8 +264,9 @@ class Module(Forward):
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """Yield the buffers of this module and, with `recurse`, of all below it, each once."""
-        for _, buffer in self.named_buffers(recurse=recurse):
-            yield buffer
+        if type(self).named_buffers is not Module.named_buffers:  # a class with a walk of its own
+            return iter([value for _, value in self.named_buffers(recurse=recurse)])
+        return iter(tensors_of(self, "buffer", recurse, Module.named_modules))
 
     def get_submodule(self, target: str) -> "Module":
         """The module at a dotted path such as "encoder.0"; "" is the module itself."""

@@ -11,10 +11,12 @@ from .lbfgs import LBFGS, GradientDescent
 from .lion import Lion
 from .muon import Muon
 from .optimizer import Optimizer
+from .prodigy import Prodigy
 from .rmsprop import RMSprop
 from .rprop import Rprop
 from .schedule_free import AdamWScheduleFree, SGDScheduleFree
 from .sgd import SGD
+from .sparse_adam import SparseAdam
 from .wrappers import SAM, Lookahead
 
 __all__ = [
@@ -39,10 +41,12 @@ __all__ = [
     "Muon",
     "NAdam",
     "Optimizer",
+    "Prodigy",
     "RAdam",
     "RMSprop",
     "Rprop",
     "SGDScheduleFree",
+    "SparseAdam",
     "Yogi",
     "lr_scheduler",
     "surfaces",

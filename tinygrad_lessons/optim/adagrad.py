@@ -31,6 +31,7 @@ class Adagrad(Optimizer):
     """
 
     _rule = "adagrad"
+    _gradients = ("dense", "sparse")
 
     def __init__(
         self,

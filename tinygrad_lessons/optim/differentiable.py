@@ -135,14 +135,14 @@ def scalars(rule, group, entry):
     return names, made
 
 
-def sum_names(rule):
-    """What a measured row adds up over a parameter, by name."""
-    return _split(_column(rule.formula, "SUMS"), ",")
+def names_of(rule, column):
+    """What stands in the SUMS or TOTALS of a row that adds up."""
+    return _split(_column(rule.formula, column), ",")
 
 
 def ratios(rule, names, sums):
     """What the RATIOS of a measured row make of the sums over a parameter."""
-    names = names | dict(zip(sum_names(rule), sums, strict=False))
+    names = names | dict(zip(names_of(rule, "SUMS"), sums, strict=False))
     made = {}
     exec(program(rule.name, "RATIOS"), names, made)
     return made

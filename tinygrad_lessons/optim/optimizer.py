@@ -14,6 +14,7 @@ from tinygrad_lessons._core import (
     Tensor,
     clear_gradients,
     enable_grad,
+    refuse_sparse,
     take_steps,
 )
 
@@ -110,6 +111,7 @@ class Optimizer:
     """
 
     _rule = None
+    _gradients = ("dense",)  # the kinds that the compiled steps take
 
     def __init__(self, params, defaults: dict):
         if isinstance(params, Tensor):
@@ -262,15 +264,20 @@ class Optimizer:
         for group in self.param_groups:
             for param in group["params"]:
                 if param.grad is not None and param.grad.is_sparse:
-                    raise RuntimeError(
-                        f"{type(self).__name__} does not support sparse gradients; make them dense "
-                        "by sparse=False in the embedding, or by p.grad = p.grad.to_dense()"
-                    )
+                    refuse_sparse(type(self).__name__)
 
     def _compiled(self):
         """The compiled step of each group."""
         if len(self._steps) != len(self.param_groups):
-            self._steps = [MultiTensorStep(self._rule) for _ in self.param_groups]
+            self._steps = [
+                MultiTensorStep(
+                    self._rule,
+                    type(self).__name__,
+                    dense="dense" in self._gradients,
+                    sparse="sparse" in self._gradients,
+                )
+                for _ in self.param_groups
+            ]
         return self._steps
 
     def zero_grad(self, set_to_none: bool = True) -> None:

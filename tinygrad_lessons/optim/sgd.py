@@ -32,6 +32,7 @@ class SGD(Optimizer):
     """
 
     _rule = "sgd"
+    _gradients = ("dense", "sparse")
 
     def __init__(
         self,

@@ -29,6 +29,8 @@ def copied(value, param, numbers, name=None):
         return type(value)(copied(item, param, numbers) for item in value)
     if name in numbers and isinstance(value, (int, float)):
         value = tensor(float(value))
+    if getattr(value, "is_sparse", False):
+        value = value.to_dense()
     if not isinstance(value, Tensor):
         if not hasattr(value, "__array__"):
             return value

@@ -8,6 +8,8 @@ from importlib.resources import files
 
 from tinygrad_lessons._figure import new_figure
 from tinygrad_lessons.race.picture import CEILING, COLOURS, FLOOR, draw_contour
+from tinygrad_lessons.report.markup import Markup
+from tinygrad_lessons.report.page import page as frame
 
 
 def page(course, results, title) -> str:
@@ -42,15 +44,13 @@ def page(course, results, title) -> str:
             "contour": f"data:image/png;base64,{png}",
         }
     fields = {
-        "{{title}}": escape(title),
-        "{{about}}": escape(course.about),
         "{{measure}}": escape(course.measure),
-        "{{data}}": json.dumps(data, separators=(",", ":")),
+        "{{data}}": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
     }
     text = files("tinygrad_lessons.race").joinpath("page.html").read_text("utf-8")
     for field, value in fields.items():
         text = text.replace(field, value)
-    return text
+    return frame(title, course.about, [(None, Markup(text))])
 
 
 def _contour(surface):

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 import tinygrad_lessons as tg
-from tinygrad_lessons.train import plots
+from tinygrad_lessons.report import pictures
 
 FILES = {
     "config": "config.toml",
@@ -112,8 +112,8 @@ class RunFolder:
 
     def plot_curves(self, best_epoch, title):
         """Draw the history as curves.png; needs matplotlib."""
-        plots.curves(self.history(), best_epoch, title).savefig(self.curves)
+        pictures.curves(self.history(), best_epoch, title).savefig(self.curves)
 
     def plot_confusion(self, counts, classes, title):
         """Draw a confusion matrix as confusion.png; needs matplotlib."""
-        plots.confusion(counts, classes, title).savefig(self.confusion)
+        pictures.confusion(counts, classes, title).savefig(self.confusion)

@@ -1,0 +1,52 @@
+"""A run's report."""
+
+from datetime import datetime
+from pathlib import Path
+
+from tinygrad_lessons.report import sections
+from tinygrad_lessons.report.files import write_text
+from tinygrad_lessons.report.page import note, page
+from tinygrad_lessons.report.run import read
+
+
+def write(folder, images=None, classes=None):
+    """Write `report.html` into a run folder: one file that needs nothing else, and return its path.
+
+    It has a section for each file that is there: result, configuration, curves, learning rate
+    and momentum, gradients and weights, predictions. A damaged file becomes a note.
+
+    Args:
+        folder: the run folder.
+        images: the images of the split that was predicted, (N, 1 or 3, height, width), uint8 or
+            float; with them the worst mistakes are shown as pictures.
+        classes: the names of the classes; their numbers if None.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or none of a run's files is in it.
+        OSError: the report cannot be written.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> from tinygrad_lessons import report
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / "metrics.jsonl").write_text('{"epoch": 1, "train_loss": 0.5}\\n')
+        >>> report.write(folder).name
+        'report.html'
+    """
+    run = read(folder)
+    notes = [note(text) for text in run.notes]
+    found = [
+        ("Result", sections.headline(run)),
+        ("Curves", sections.curves(run)),
+        *sections.predictions(run, images, classes),
+        ("Steps", sections.steps(run)),
+        ("Weights and gradients", sections.gradients(run)),
+        ("Configuration", sections.configuration(run)),
+        ("Notes", notes),
+    ]
+    when = datetime.fromtimestamp(max(file.stat().st_mtime for file in run.path.iterdir()))
+    kinds = [run.config.get(part) for part in ("data", "model", "optimizer")]
+    said = [kind["name"] for kind in kinds if isinstance(kind, dict) and "name" in kind]
+    subtitle = " · ".join([*map(str, said), f"{when:%Y-%m-%d %H:%M}"])
+    text = page(run.path.resolve().name, subtitle, found, run.status)
+    return write_text(Path(folder, "report.html"), text)
