@@ -64,7 +64,13 @@ def bench_adam_over_1_of_1000000_where_gradients_vanish(measure, taped, tensor):
 
 
 @pytest.mark.parametrize(
-    "name, buffers", [("SGD", 0), ("Adagrad", 1), ("SparseAdam", 2)], ids=["sgd", "adagrad", "adam"]
+    "name, buffers",
+    [("SGD", 0), ("Adagrad", 1), ("SparseAdam", 2)],
+    ids=[
+        "sgd of 1024 sparse rows",
+        "adagrad of 1024 sparse rows",
+        "sparse adam of 1024 sparse rows",
+    ],
 )
 def bench_sparse(measure, taped, numbers, name, buffers):
     """1024 rows of a table of 100 000, duplicates among them."""

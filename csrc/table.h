@@ -62,6 +62,8 @@ typedef struct {
     tg_kernel take[TG_DTYPES], put[TG_DTYPES], put_add[TG_DTYPES];
     tg_kernel offsets, nonzero_count, nonzero, batch;
 
+    tg_kernel warp_affine[TG_DTYPES], crop[TG_DTYPES], resize[TG_DTYPES], blur[TG_DTYPES], jitter[TG_DTYPES];
+
     tg_kernel uniform[2], normal[2], exponential[2], dropout[2], dropped[2];
     tg_kernel bernoulli, randint, randperm;
 

@@ -175,7 +175,9 @@ def test_run_folder_that_cannot_be_used(tmp_path, capsys):
 def test_diverging_run_is_one_line_and_code_1(tmp_path, capsys):
     arguments = ["--lr", "1e38", "--optimizer", "sgd", "--epochs", "20"]
     assert call(*SMALL, *arguments, "--out", tmp_path / "run") == 1
-    assert re.search(r"tgl train: error: fit, epoch .*, step .*: the loss is .*\n\Z", capsys.readouterr().err)
+    assert re.search(
+        r"tgl train: error: fit, epoch .*, step .*: the loss is .*\n\Z", capsys.readouterr().err
+    )
 
 
 def test_without_matplotlib_the_rest_is_done(tmp_path, monkeypatch, capsys):

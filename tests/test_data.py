@@ -348,6 +348,14 @@ def test_loader_rejects_what_cannot_be_indexed():
         DataLoader(i for i in range(3))
 
 
+def test_pinning_warns_as_in_torch():
+    torch_data = pytest.importorskip("torch.utils.data")
+    for library in (torch_data, tg.utils.data):
+        loader = library.DataLoader(range(3), pin_memory=True)
+        with pytest.warns(UserWarning, match="pin"):
+            assert [x.item() for x in loader] == [0, 1, 2]
+
+
 def test_empty_dataset():
     assert list(DataLoader(pairs(0), batch_size=2)) == []
     with pytest.raises(ValueError, match="num_samples=0"):

@@ -500,6 +500,36 @@ def adafactor(
     return p - size * u / max(1, np.sqrt(np.mean(u**2)) / d)
 
 
+def muon(
+    p,
+    g,
+    state,
+    *,
+    lr,
+    weight_decay=0.1,
+    momentum=0.95,
+    nesterov=True,
+    ns_coefficients=(3.4445, -4.7750, 2.0315),
+    eps=1e-7,
+    ns_steps=5,
+    adjust_lr_fn=None,
+):
+    """Jordan et al. 2024: the odd polynomial acts on the singular values alone."""
+    b = state["b"] = momentum * state.get("b", 0.0) + (1 - momentum) * g
+    u = (1 - momentum) * g + momentum * b if nesterov else b
+    left, s, right = np.linalg.svd(u, full_matrices=False)
+    s = s / max(np.sqrt(np.sum(s**2)), eps)
+    for _ in range(ns_steps):
+        s = ns_coefficients[0] * s + ns_coefficients[1] * s**3 + ns_coefficients[2] * s**5
+    rows, columns = p.shape
+    factor = (
+        0.2 * max(rows, columns) ** 0.5
+        if adjust_lr_fn == "match_rms_adamw"
+        else max(1, rows / columns) ** 0.5
+    )
+    return (1 - lr * weight_decay) * p - lr * factor * (left * s) @ right
+
+
 REFERENCES = {
     rule.__name__: rule
     for rule in (
@@ -508,6 +538,7 @@ REFERENCES = {
         lars, lamb, prodigy, sparse_adam,
     )
 }  # fmt: skip
+PYTHON = {"adafactor": adafactor, "muon": muon}  # of what is no row of csrc/optim.def
 JOINT = {"prodigy"}  # called once a step with lists, and a dict that is common to all parameters
 
 # What is wrong -> (rule, what stands in the reference, what stands there instead, and so on).
@@ -754,6 +785,60 @@ MUTANTS = {
         "above, below = above + r, below + np.sum(np.abs(s))",
         "above, below = r, np.sum(np.abs(s))",
     ),
+    "Adafactor does not clip its steps": (
+        "adafactor",
+        "size * u / max(1, np.sqrt(np.mean(u**2)) / d)",
+        "size * u",
+    ),
+    "Adafactor does not scale by the parameter": (
+        "adafactor",
+        "max(eps[1], np.sqrt(np.mean(p**2))) * min",
+        "min",
+    ),
+    "Adafactor's step does not fall": ("adafactor", "min(lr, 1 / np.sqrt(t))", "lr"),
+    "Adafactor's means fade at a fixed rate": ("adafactor", "b = t**beta2_decay", "b = 0.5"),
+    "Adafactor's factors without their mean": (
+        "adafactor",
+        "r * c / np.maximum(np.mean(r, -2, keepdims=True), eps1)",
+        "r * c",
+    ),
+    "Adafactor adds up its rows": (
+        "adafactor",
+        "np.mean(g**2, -1, keepdims=True)",
+        "np.sum(g**2, -1, keepdims=True)",
+        "np.mean(r, -2, keepdims=True)",
+        "np.mean(c, -1, keepdims=True)",
+    ),
+    "Adafactor measures after the decay": (
+        "adafactor",
+        "    size = ",
+        "    p = p - lr * weight_decay * p\n    size = ",
+        "    p = p - lr * weight_decay * p\n    if p.ndim",
+        "    if p.ndim",
+    ),
+    "Adafactor's floor under the root is not squared": ("adafactor", "eps1**2", "eps1"),
+    "Muon steps along the buffer alone": (
+        "muon",
+        "(1 - momentum) * g + momentum * b if nesterov else b",
+        "b",
+    ),
+    "Muon's momentum is a sum": ("muon", "+ (1 - momentum) * g\n", "+ g\n"),
+    "Muon takes the spectral norm": ("muon", "np.sqrt(np.sum(s**2))", "s.max()"),
+    "Muon orthogonalises exactly": ("muon", "(left * s)", "left"),
+    "Muon makes one step less": ("muon", "range(ns_steps)", "range(ns_steps - 1)"),
+    "Muon exchanges rows and columns": ("muon", "rows / columns", "columns / rows"),
+    "Muon decays without the learning rate": (
+        "muon",
+        "(1 - lr * weight_decay)",
+        "(1 - weight_decay)",
+    ),
+    "Muon decays coupled": (
+        "muon",
+        "    b = state",
+        "    g = g + weight_decay * p\n    b = state",
+        "(1 - lr * weight_decay) * p",
+        "p",
+    ),
     "SparseAdam moves rows without gradient": (
         "sparse_adam",
         "rows = ~np.isnan(g)",
@@ -775,7 +860,7 @@ MUTANTS = {
 
 def mutant(rule, *changes):
     """The reference with these texts exchanged."""
-    source = inspect.getsource(REFERENCES[rule])
+    source = inspect.getsource((REFERENCES | PYTHON)[rule])
     for old, new in zip(changes[::2], changes[1::2], strict=True):
         assert old in source, f"{rule} has no {old!r}"
         source = source.replace(old, new)

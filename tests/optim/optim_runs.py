@@ -6,6 +6,7 @@ from optim_references import JOINT
 
 STEPS = 100
 SHAPES = [(), (1,), (3,), (5, 7), (2, 3, 4), (65,), (0, 2)]
+FILLED = SHAPES[:-1]  # for PyTorch's Adafactor, which fails on an empty tensor
 
 DECOUPLED = {"decoupled_weight_decay": True, "weight_decay": 0.1}
 ADAM_OPTIONS = [
@@ -70,6 +71,12 @@ OPTIONS = {
         {"lr": 0.01, **DECOUPLED},
     ],
 }
+# Written in Python over kernels.
+ADAFACTOR = [
+    {"lr": 0.02},
+    {"lr": 0.5, "d": 1.5, "weight_decay": 0.1},
+    {"lr": 0.02, "beta2_decay": -0.5, "eps": (1e-2, 0.5), "maximize": True},
+]
 # Those that PyTorch does not have.
 OURS = {
     "Yogi": [
@@ -176,20 +183,21 @@ SPARSE = {
     ],
 }
 CASES, IDS = cases(OPTIONS)
+SHARED_CASES, SHARED_IDS = cases(OPTIONS | {"Adafactor": ADAFACTOR})
 SPARSE_CASES, SPARSE_IDS = cases(SPARSE)
 ALL_CASES, ALL_IDS = cases(OPTIONS | OURS)
 
 
-def problem(dtype, *, gaps=False, steps=STEPS):
+def problem(dtype, *, gaps=False, steps=STEPS, shapes=SHAPES):
     """Starting points, and for each step and parameter a gradient, or now and then None."""
     rng = generator("optim", dtype)
-    starts = [rng.normal(size=shape).astype(dtype) for shape in SHAPES]
+    starts = [rng.normal(size=shape).astype(dtype) for shape in shapes]
     gradients = [
         [
             None
             if gaps and (i + t) % 4 == 0 and t % 7 < 3
             else (rng.normal(size=shape) * 10.0 ** rng.integers(-3, 2, shape)).astype(dtype)
-            for i, shape in enumerate(SHAPES)
+            for i, shape in enumerate(shapes)
         ]
         for t in range(steps)
     ]
@@ -221,16 +229,16 @@ def go(lib, optimizer, params, gradients, first=0):
     return path
 
 
-def run(lib, make, dtype, gaps=False):
+def run(lib, make, dtype, gaps=False, shapes=SHAPES):
     """The path of parameters that `make(lib, params)` optimizes."""
-    starts, gradients = problem(dtype, gaps=gaps)
+    starts, gradients = problem(dtype, gaps=gaps, shapes=shapes)
     params = [lib.tensor(start, requires_grad=True) for start in starts]
     return go(lib, make(lib, params), params, gradients)
 
 
-def run_reference(rule, dtype, options, gaps=False):
+def run_reference(rule, dtype, options, gaps=False, shapes=SHAPES):
     """The same path by a rule of optim_references; options are one dict, or one per parameter."""
-    starts, gradients = problem(dtype, gaps=gaps)
+    starts, gradients = problem(dtype, gaps=gaps, shapes=shapes)
     options = options if isinstance(options, list) else [options] * len(starts)
     params = [start.astype(np.float64) for start in starts]
     states, whole = [{} for _ in params], {}

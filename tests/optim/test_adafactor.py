@@ -2,79 +2,53 @@
 
 import numpy as np
 import pytest
-from optim_references import adafactor
-from optim_runs import assert_same_path, go
+from optim_references import MUTANTS, adafactor, mutant
+from optim_runs import ADAFACTOR, FILLED, assert_same_path, go, problem, run, run_reference
 
 import tinygrad_lessons as tg
 from tinygrad_lessons import optim
 
-SHAPES = [(), (3,), (5, 7), (2, 3, 4), (1, 6)]
-OPTIONS = [
-    {"lr": 0.02},
-    {"lr": 0.5, "d": 1.5, "weight_decay": 0.1},
-    {"lr": 0.02, "beta2_decay": -0.5, "eps": (1e-2, 0.5), "maximize": True},
-]
+
+def make(options):
+    return lambda lib, params: lib.optim.Adafactor(params, **options)
 
 
-def problem(dtype, steps=60):
-    rng = np.random.default_rng(0)
-    starts = [rng.normal(size=shape).astype(dtype) for shape in SHAPES]
-    gradients = [
-        [
-            None if (i + t) % 5 == 0 else rng.normal(size=s).astype(dtype)
-            for i, s in enumerate(SHAPES)
-        ]
-        for t in range(steps)
-    ]
-    return starts, gradients
+def by_reference(dtype, options, gaps=False, rule=adafactor):
+    options = {**options, "type_eps": np.finfo(dtype).eps}
+    return run_reference(rule, dtype, options, gaps, FILLED)
 
 
-def run(lib, dtype, options):
-    starts, gradients = problem(dtype)
-    params = [lib.tensor(start, requires_grad=True) for start in starts]
-    optimizer = lib.optim.Adafactor(params, **options)
-    return go(lib, optimizer, params, gradients), optimizer
-
-
-def by_reference(dtype, options, rule=adafactor):
-    starts, gradients = problem(dtype)
-    params, states, path = [s.astype(np.float64) for s in starts], [{} for _ in starts], []
-    for t, row in enumerate(gradients):
-        now = {**options, "lr": options["lr"] * (1.0 if t < 40 else 0.3)}
-        for i, g in enumerate(row):
-            if g is not None:
-                g = g.astype(np.float64)
-                params[i] = rule(params[i], g, states[i], **now, type_eps=np.finfo(dtype).eps)
-        path.append(list(params))
-    return path
-
-
+@pytest.mark.parametrize("gaps", [False, True], ids=["", "gaps"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_formula(options, dtype):
-    assert_same_path(run(tg, dtype, options)[0], by_reference(dtype, options), dtype)
+@pytest.mark.parametrize("options", ADAFACTOR, ids=str)
+def test_formula(options, dtype, gaps):
+    path = run(tg, make(options), dtype, gaps, FILLED)
+    assert_same_path(path, by_reference(dtype, options, gaps), dtype)
 
 
-MISTAKES = {
-    "steps are not clipped": {"d": 1e9},
-    "no scale of the parameter": {"eps": (None, 10.0)},
-    "the decay is fixed": {"beta2_decay": 0.0},
-}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("mistake", [name for name in MUTANTS if MUTANTS[name][0] == "adafactor"])
 def test_mistakes_are_caught(mistake):
-    path = by_reference("float64", {**OPTIONS[0], **MISTAKES[mistake]})
-    with pytest.raises(AssertionError):
-        assert_same_path(run(tg, "float64", OPTIONS[0])[0], path, "float64")
+    wrong, caught = mutant(*MUTANTS[mistake]), 0
+    for options in ADAFACTOR:
+        path = run(tg, make(options), "float64", False, FILLED)
+        try:
+            assert_same_path(path, by_reference("float64", options, rule=wrong), "float64")
+        except AssertionError:
+            caught += 1
+    assert caught
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_torch(options, dtype):
+@pytest.mark.parametrize("options", ADAFACTOR, ids=str)
+def test_state_is_torchs(options, dtype):
     torch = pytest.importorskip("torch")
-    (ours, one), (theirs, other) = (run(lib, dtype, options) for lib in (tg, torch))
-    assert_same_path(ours, theirs, dtype)
+    starts, gradients = problem(dtype, gaps=True, shapes=FILLED)
+    optimizers = []
+    for lib in (tg, torch):
+        params = [lib.tensor(start, requires_grad=True) for start in starts]
+        optimizers.append(make(options)(lib, params))
+        go(lib, optimizers[-1], params, gradients)
+    one, other = optimizers
     assert repr(one) == repr(other)
     params = zip(one.param_groups[0]["params"], other.param_groups[0]["params"], strict=True)
     for p, q in params:

@@ -2,7 +2,19 @@
 
 import numpy as np
 import pytest
-from optim_runs import CASES, IDS, OPTIONS, assert_same_path, go, problem, run
+from optim_runs import (
+    CASES,
+    FILLED,
+    IDS,
+    OPTIONS,
+    SHAPES,
+    SHARED_CASES,
+    SHARED_IDS,
+    assert_same_path,
+    go,
+    problem,
+    run,
+)
 
 import tinygrad_lessons as tg
 
@@ -13,16 +25,22 @@ def maker(name, options):
     return lambda lib, params: getattr(lib.optim, name)(params, **options)
 
 
+def shapes_for(name):
+    return FILLED if name == "Adafactor" else SHAPES
+
+
 @pytest.mark.parametrize("gaps", [False, True], ids=["", "gaps"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("name", "_rule", "_fixed", "options"), CASES, ids=IDS)
+@pytest.mark.parametrize(("name", "_rule", "_fixed", "options"), SHARED_CASES, ids=SHARED_IDS)
 def test_same_path(name, _rule, _fixed, options, dtype, gaps):
-    make = maker(name, options)
-    assert_same_path(run(tg, make, dtype, gaps), run(torch, make, dtype, gaps), dtype)
+    make, shapes = maker(name, options), shapes_for(name)
+    assert_same_path(
+        run(tg, make, dtype, gaps, shapes), run(torch, make, dtype, gaps, shapes), dtype
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", [*OPTIONS, "Adafactor"])
 def test_two_groups(name, dtype):
     def make(lib, params):
         groups = [{"params": params[:2], "lr": 0.02}, {"params": params[2:], "maximize": True}]
@@ -30,7 +48,10 @@ def test_two_groups(name, dtype):
             groups[1]["weight_decay"] = 0.3
         return getattr(lib.optim, name)(groups, lr=0.01)
 
-    assert_same_path(run(tg, make, dtype, True), run(torch, make, dtype, True), dtype)
+    shapes = shapes_for(name)
+    assert_same_path(
+        run(tg, make, dtype, True, shapes), run(torch, make, dtype, True, shapes), dtype
+    )
 
 
 def as_torch(value):
@@ -44,10 +65,10 @@ def as_torch(value):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("source", "target"), [(torch, tg), (tg, torch)], ids=["from", "to"])
-@pytest.mark.parametrize(("name", "_rule", "_fixed", "options"), CASES, ids=IDS)
+@pytest.mark.parametrize(("name", "_rule", "_fixed", "options"), SHARED_CASES, ids=SHARED_IDS)
 def test_state_moves_over(name, _rule, _fixed, options, dtype, source, target):
-    make = maker(name, options)
-    starts, gradients = problem(dtype, gaps=True)
+    make, shapes = maker(name, options), shapes_for(name)
+    starts, gradients = problem(dtype, gaps=True, shapes=shapes)
     params = [source.tensor(start, requires_grad=True) for start in starts]
     old = make(source, params)
     path = go(source, old, params, gradients[:50])
@@ -57,7 +78,7 @@ def test_state_moves_over(name, _rule, _fixed, options, dtype, source, target):
     state = old.state_dict()
     new.load_state_dict(as_torch(state) if target is torch else state)
     path += go(target, new, moved, gradients[50:], first=50)
-    assert_same_path(path, run(torch, make, dtype, gaps=True), dtype)
+    assert_same_path(path, run(torch, make, dtype, True, shapes), dtype)
 
 
 @pytest.mark.parametrize(("name", "_rule", "_fixed", "options"), CASES, ids=IDS)

@@ -123,7 +123,15 @@ def test_curves_and_history(tmp_path, open_page):
 def test_table_of_trials(tmp_path, open_page):
     study = make_study()
     opened = open_page(report.write_study(study, tmp_path / "tune.html"))
-    assert texts(opened, ".sortable thead th") == ["trial", "state", "value", "lr", "kind", "useless", "time"]
+    assert texts(opened, ".sortable thead th") == [
+        "trial",
+        "state",
+        "value",
+        "lr",
+        "kind",
+        "useless",
+        "time",
+    ]
     opened.click("thead th:nth-child(3) button")
     opened.click("thead th:nth-child(3) button")
     numbers = [int(text) for text in texts(opened, ".sortable tbody th")]

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 import tinygrad_lessons as tg
-from tinygrad_lessons.train import RunFolder, mlp, plots
+from tinygrad_lessons.report import pictures
+from tinygrad_lessons.train import RunFolder, mlp
 
 
 def test_mlp_layers():
@@ -69,7 +70,7 @@ HISTORY = [
 
 
 def test_curves():
-    figure = plots.curves(HISTORY, best_epoch=4, title="a run")
+    figure = pictures.curves(HISTORY, best_epoch=4, title="a run")
     assert figure.get_suptitle() == "a run"
     loss, accuracy_ = figure.axes
     assert [axes.get_xlabel() for axes in figure.axes] == ["epoch", "epoch"]
@@ -84,7 +85,7 @@ def test_curves():
 
 def test_confusion_picture():
     counts = tg.tensor([[5, 1], [0, 0]])
-    figure = plots.confusion(counts, ("cat", "dog"), title="pets")
+    figure = pictures.confusion(counts, ("cat", "dog"), title="pets")
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.texts] == ["5", "1", "·", "·"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["cat", "dog"]
@@ -103,14 +104,14 @@ def test_pictures_are_png_files(tmp_path):
 def test_pictures_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'tinygrad_lessons\[plot\]'"):
-        plots.curves(HISTORY, best_epoch=4, title="a run")
+        pictures.curves(HISTORY, best_epoch=4, title="a run")
 
 
 def test_matplotlib_is_imported_when_drawing_and_pyplot_never(tmp_path):
     code = (
-        "import sys; from tinygrad_lessons.train import plots;"
+        "import sys; from tinygrad_lessons.report import pictures;"
         "assert 'matplotlib' not in sys.modules;"
-        "plots.confusion([[1]], 'a', 't').savefig(sys.argv[1]);"
+        "pictures.confusion([[1]], 'a', 't').savefig(sys.argv[1]);"
         "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], check=True)

@@ -171,6 +171,11 @@ cdef extern from "table.h" nogil:
         tg_kernel nonzero_count
         tg_kernel nonzero
         tg_kernel batch
+        tg_kernel warp_affine[6]
+        tg_kernel crop[6]
+        tg_kernel resize[6]
+        tg_kernel blur[6]
+        tg_kernel jitter[6]
         tg_kernel uniform[2]
         tg_kernel normal[2]
         tg_kernel exponential[2]

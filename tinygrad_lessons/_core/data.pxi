@@ -1,4 +1,32 @@
-# Batches of tensors that lie in memory.
+# What utils.data needs of the engine: a stream of random numbers for each sample, batches of tensors in memory.
+
+cdef class Stream:
+    """Within `with stream:`, what this thread draws without naming a generator comes from the stream of a seed, at one of
+    its 2³² places, 2³² blocks long each; the default generator stays as it is."""
+    cdef Generator generator
+    cdef uint64_t seed
+    cdef list before
+
+    def __cinit__(self, seed, place=0):
+        self.generator = Generator()
+        self.seed = operator_index(seed) % (1 << 64)
+        self.before = []
+        self.seek(place)
+
+    def seek(self, place):
+        """To the beginning of a place."""
+        self.generator.key = self.seed
+        self.generator.offset = <uint64_t><int64_t>place << 32
+
+    def __enter__(self):
+        global tg_stream
+        self.before.append(None if tg_stream is NULL else <object>tg_stream)
+        tg_stream = <PyObject *>self.generator
+
+    def __exit__(self, *exc):
+        global tg_stream
+        before = self.before.pop()  # whoever entered it holds it
+        tg_stream = NULL if before is None else <PyObject *>before
 
 cdef enum:
     BATCH_SOURCES = 16  # that one launch serves

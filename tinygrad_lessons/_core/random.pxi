@@ -62,36 +62,8 @@ cdef inline Generator current_generator():
     """Where draws come from that name no generator."""
     return default_generator if tg_stream is NULL else <Generator>tg_stream
 
-cdef class Stream:
-    """Within `with stream:`, what this thread draws without naming a generator comes from the stream of a seed, at one of
-    its 2³² places, 2³² blocks long each; the default generator stays as it is."""
-    cdef Generator generator
-    cdef uint64_t seed
-    cdef list before
-
-    def __cinit__(self, seed, place=0):
-        self.generator = Generator()
-        self.seed = operator_index(seed) % (1 << 64)
-        self.before = []
-        self.seek(place)
-
-    def seek(self, place):
-        """To the beginning of a place."""
-        self.generator.key = self.seed
-        self.generator.offset = <uint64_t><int64_t>place << 32
-
-    def __enter__(self):
-        global tg_stream
-        self.before.append(None if tg_stream is NULL else <object>tg_stream)
-        tg_stream = <PyObject *>self.generator
-
-    def __exit__(self, *exc):
-        global tg_stream
-        before = self.before.pop()  # whoever entered it holds it
-        tg_stream = NULL if before is None else <PyObject *>before
-
-cdef int draw(tg_call *c, tg_kernel fn, val out, int64_t words, const void *hyper, object generator) except -1:
-    """Fills contiguous out from the stream, `words` 32-bit words an element; c holds the kernel's further operands."""
+cdef int reserve(tg_call *c, int64_t blocks, object generator) except -1:
+    """Notes where in the stream the next blocks are, and goes past them."""
     cdef Generator g
     if generator is None:
         g = current_generator()
@@ -99,14 +71,19 @@ cdef int draw(tg_call *c, tg_kernel fn, val out, int64_t words, const void *hype
         g = generator
     else:
         raise TypeError(f"generator: expected a Generator, not {type(generator).__name__}")
+    c.u[0] = g.key
+    c.u[1] = g.offset
+    g.offset += blocks
+    return 0
+
+cdef int draw(tg_call *c, tg_kernel fn, val out, int64_t words, const void *hyper, object generator) except -1:
+    """Fills contiguous out from the stream, `words` 32-bit words an element; c holds the kernel's further operands."""
+    reserve(c, (out.meta.numel * words + 3) // 4, generator)
     c.fn = fn
     c.n[0] = out.meta.numel
     c.n[1] = c.n[2] = 0
     c.p[0] = out.data
-    c.u[0] = g.key
-    c.u[1] = g.offset
     c.hyper = hyper
-    g.offset += (c.n[0] * words + 3) // 4
     if c.n[0]:
         launch(c)
     return 0

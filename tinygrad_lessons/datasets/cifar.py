@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygrad_lessons.datasets.base import DatasetError, ImageDataset, images_and_labels
-from tinygrad_lessons.datasets.download import download, md5_of
+from tinygrad_lessons.datasets.mirrors import download, md5_of
 
 PIXELS = 3 * 32 * 32
 MOST = 60_000  # images in a file

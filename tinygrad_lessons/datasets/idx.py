@@ -36,13 +36,15 @@ def read_idx(name, path, ndim):
 
 def _read(name, path, file, ndim):
     head = file.read(4 + 4 * ndim)
-    if head[:2] != b"\0\0" or len(head) < 4 + 4 * ndim:
+    if head[:2] != b"\0\0" or len(head) < 4:
         raise DatasetError(f"{name}: {path} is no IDX file (it begins with {head[:4].hex(' ')})")
     if head[2] != UINT8 or head[3] != ndim:
         raise DatasetError(
             f"{name}: {path} has elements of type 0x{head[2]:02x} in {head[3]} dimensions: "
             f"expected uint8 (0x08) in {ndim}; are images and labels exchanged?"
         )
+    if len(head) < 4 + 4 * ndim:
+        raise DatasetError(f"{name}: {path} is damaged (it ends in its header): get it again")
     shape = tuple(np.frombuffer(head, ">u4", ndim, 4).tolist())
     expected = math.prod(shape)
     if expected > MOST:

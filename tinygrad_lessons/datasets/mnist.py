@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from tinygrad_lessons.datasets.base import DatasetError, ImageDataset, images_and_labels
-from tinygrad_lessons.datasets.download import download, md5_of
 from tinygrad_lessons.datasets.idx import read_idx
+from tinygrad_lessons.datasets.mirrors import download, md5_of
 
 FILES = {
     True: ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),

@@ -139,12 +139,12 @@ class Synthetic(TensorDataset):
     """
 
     classes = ()
-    make = None
+    _make = None
 
     def __init__(self, split="train", samples=1000, noise=0.1, seed=0, **options):
         check_split(type(self).__name__, split)
         generator = tg.Generator().manual_seed(seed)
-        features, labels = type(self).make(samples, noise, generator=generator, **options)
+        features, labels = type(self)._make(samples, noise, generator=generator, **options)
         if split != "all":
             groups = labels.numpy() if self.classes else np.zeros(samples, int)
             chosen = tg.from_numpy(split_indices(groups, seed)[split])
@@ -169,7 +169,7 @@ class Moons(Synthetic):
     """
 
     classes = ("upper", "lower")
-    make = staticmethod(make_moons)
+    _make = staticmethod(make_moons)
 
 
 class Spirals(Synthetic):
@@ -182,7 +182,7 @@ class Spirals(Synthetic):
         (1000, 2)
     """
 
-    make = staticmethod(make_spirals)
+    _make = staticmethod(make_spirals)
 
     def __init__(self, split="train", samples=1000, noise=0.1, seed=0, *, classes=2, **options):
         self.classes = tuple(map(str, range(classes)))
@@ -205,7 +205,7 @@ class Blobs(Synthetic):
         super().__init__(split, samples, noise, seed, centers=centers, **options)
 
     @staticmethod
-    def make(samples, noise, **options):
+    def _make(samples, noise, **options):
         return make_blobs(samples, std=noise, **options)
 
 
@@ -220,4 +220,4 @@ class Sines(Synthetic):
         ((1,), (1,))
     """
 
-    make = staticmethod(make_sines)
+    _make = staticmethod(make_sines)

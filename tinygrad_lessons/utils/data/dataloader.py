@@ -1,10 +1,14 @@
 """The `DataLoader`: batches of a dataset, loaded in this process or by workers."""
 
+import warnings
+
 from tinygrad_lessons.utils.data.collate import default_collate, default_convert
 from tinygrad_lessons.utils.data.dataset import IterableDataset
 from tinygrad_lessons.utils.data.epoch import Epoch, generators_of, set_states, states_of
 from tinygrad_lessons.utils.data.fetch import Job
 from tinygrad_lessons.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+
+SETTLED = ("dataset", "batch_size", "sampler", "batch_sampler", "drop_last", "persistent_workers")
 
 
 class DataLoader:
@@ -29,7 +33,8 @@ class DataLoader:
         batch_sampler: yields lists of indices, instead of the three above and `drop_last`.
         num_workers: how many processes (or threads) load; 0: this process does.
         collate_fn: makes a batch from a list of samples; `default_collate` if None.
-        pin_memory, pin_memory_device: taken for PyTorch's sake; there is no memory to pin on a CPU.
+        pin_memory, pin_memory_device: taken for PyTorch's sake; there is nothing to pin memory for on a CPU, and
+            iterating says so.
         drop_last: leave out the last batch when it is not full.
         timeout: seconds to wait for a batch from a worker; 0: for as long as it takes.
         worker_init_fn: called with the number of the worker in each one, before it loads.
@@ -129,7 +134,19 @@ class DataLoader:
         self._loaded = None  # the state that the next one goes on from
         self._workers = None  # those that are kept
 
+    def __setattr__(self, name, value):
+        if name in SETTLED and name in self.__dict__:
+            raise ValueError(
+                f"DataLoader: {name} is settled when the loader is made: make another loader"
+            )
+        super().__setattr__(name, value)
+
     def __iter__(self):
+        if self.pin_memory:
+            warnings.warn(
+                "DataLoader: pin_memory=True does nothing: there is no accelerator to pin for",
+                stacklevel=2,
+            )
         state, self._loaded = self._loaded, None
         self._epoch = epoch = Epoch(self, state)
         batched = self.batch_sampler is not None

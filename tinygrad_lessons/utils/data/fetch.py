@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count, islice
 
-from tinygrad_lessons._core.core import Stream, take_batch
+from tinygrad_lessons._core.core import Stream, Tensor, take_batch
 from tinygrad_lessons.utils.data.collate import default_collate
 from tinygrad_lessons.utils.data.dataset import Dataset, loads_in_bulk, tensor_rows
 from tinygrad_lessons.utils.data.sampler import index_tensor
@@ -50,7 +50,8 @@ class Fetcher:
 
     def __call__(self, position, indices):
         if self._tensors is not None:
-            indices = index_tensor(indices)
+            if type(indices) is not Tensor:
+                indices = index_tensor(indices)
             if self._order is not None:
                 indices = self._order[indices]
             return take_batch(self._tensors, indices)
