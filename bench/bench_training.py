@@ -1,10 +1,12 @@
-"""Whole training steps with Adam."""
+"""Whole training steps with Adam, and epochs of them."""
+
+from importlib import import_module
 
 import pytest
 
 from . import jax_nets, nets
 from .nets import cnn, lenet, mlp
-from .targets import WIDTHS
+from .targets import OURS, WIDTHS
 
 NETS = {
     "step of mlp 4-32-32-2 batch 16": mlp(4, 32, 32, 2, batch=16),
@@ -15,7 +17,12 @@ NETS = {
     "step of lenet": lenet(batch=64),
     "step of cnn": cnn(batch=64),
 }
+SMALLEST = mlp(4, 32, 32, 2, batch=16)
 SWEEP = {f"step at width {width}": mlp(10, width, width, 10, batch=128) for width in WIDTHS}
+
+
+def batch_of(net, numbers):
+    return numbers(*net.x), numbers(net.x[0], low=0, high=net.classes, dtype="int64")
 
 
 @pytest.fixture
@@ -23,7 +30,7 @@ def training_step(framework, numbers):
     """Makes the function that trains a net for one step."""
 
     def training_step(net):
-        x, y = numbers(*net.x), numbers(net.x[0], low=0, high=net.classes, dtype="int64")
+        x, y = batch_of(net, numbers)
         if hasattr(framework, "jax"):
             return jax_nets.training_step(framework.jax, net, x, y)
         if not hasattr(framework, "nn"):
@@ -41,3 +48,19 @@ def bench_step(measure, training_step, name):
 @pytest.mark.parametrize("name", SWEEP)
 def bench_step_at_width(measure, ours, training_step, name):
     measure("step()", step=training_step(SWEEP[name]), operations=SWEEP[name].operations)
+
+
+def bench_epoch_of_100_steps(measure, taped, numbers):
+    """Of the smallest net, by the loop that users write: with the sum of the losses."""
+    measure("epoch()", epoch=nets.training_epoch(taped, SMALLEST, *batch_of(SMALLEST, numbers)))
+
+
+def bench_epoch_of_100_steps_by_the_trainer(measure, taped, pytestconfig, numbers):
+    """Beside the peers' loop: what the trainer adds to ours."""
+    x, y = batch_of(SMALLEST, numbers)
+    if pytestconfig.variant.framework != OURS:
+        measure("epoch()", epoch=nets.training_epoch(taped, SMALLEST, x, y))
+        return
+    model, loss, optimizer, batches = nets.training_parts(taped, SMALLEST, x, y)
+    trainer = import_module(f"{OURS}.train").Trainer(model, loss, optimizer)
+    measure("fit(batches, epochs=1)", fit=trainer.fit, batches=batches)

@@ -86,3 +86,29 @@ def training_step(framework, net, x, y):
         optimizer.step()
 
     return step
+
+
+def training_parts(framework, net, x, y):
+    """Model, loss, optimizer, and an epoch of 100 batches: what `training_epoch` goes through."""
+    framework.manual_seed(0)
+    model, batch = net.build(framework.nn), (framework.tensor(x), framework.tensor(y))
+    optimizer = framework.optim.Adam(model.parameters(), lr=LR, fused=True)
+    return model, framework.nn.CrossEntropyLoss(), optimizer, [batch] * 100
+
+
+def training_epoch(framework, net, x, y):
+    """A function that trains the net for an epoch, and gives its mean loss."""
+    model, loss_fn, optimizer, batches = training_parts(framework, net, x, y)
+
+    def epoch():
+        total = count = 0
+        for x, y in batches:
+            optimizer.zero_grad()
+            loss = loss_fn(model(x), y)
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(y)
+            count += len(y)
+        return total / count
+
+    return epoch

@@ -112,6 +112,12 @@ GROUPS = {
             peers=TORCH,
             threads=Threads.BEST,
         ),
+        *each(
+            "epoch of 100 steps, epoch of 100 steps by the trainer",
+            [40, 35],
+            peers=TORCH,
+            threads=Threads.BEST,
+        ),
     ],
     "Processes": [
         Target("import", 1 / 1.5, peers=("numpy",)),
