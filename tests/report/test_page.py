@@ -15,15 +15,6 @@ from PIL import Image
 from tinygrad_lessons import report
 from tinygrad_lessons.report.page import page, table
 
-SECTIONS = [
-    "Result",
-    "Curves",
-    "Predictions",
-    "Worst mistakes",
-    "Steps",
-    "Weights and gradients",
-    "Configuration",
-]
 TEXTS = "(s, of = document) => [...of.querySelectorAll(s)].map((e) => e.textContent)"
 
 
@@ -43,7 +34,7 @@ def opened(run_folder, open_page):
 def test_sections_and_headline(opened, run_folder):
     assert texts(opened, "h1") == ["run <b> & 'one'"]
     assert opened.run("document.title") == "run <b> & 'one'"
-    assert texts(opened, "h2") == texts(opened, "nav a") == SECTIONS
+    assert texts(opened, "h2") == texts(opened, "nav a") == folders.SECTIONS
     assert texts(opened, ".chip") == ["finished"]
     assert re.fullmatch(
         r"pets <b> · cnn · SGD · \d{4}-\d\d-\d\d \d\d:\d\d", texts(opened, "header p")[0]
@@ -279,7 +270,7 @@ def test_print_opens_what_is_folded(run_folder, open_page, tmp_path):
 
 def test_without_scripts_all_is_there(run_folder, chromium):
     text = write(run_folder).read_text()
-    for name in SECTIONS:
+    for name in folders.SECTIONS:
         assert f"<h2>{name}</h2>" in text
     assert text.count("<svg") == text.count("</svg>") > 10
     assert "://" not in text
@@ -348,7 +339,7 @@ def test_a_diverged_run(run_folder, open_page):
         line["loss"] = None
     (run_folder / "steps.jsonl").write_text(folders.jsonl(steps))
     opened = open_page(write(run_folder))
-    assert texts(opened, "h2") == SECTIONS
+    assert texts(opened, "h2") == folders.SECTIONS
     opened.point(*opened.middle("#curves svg"))
     assert texts(opened, "#tip em")
 
