@@ -312,12 +312,47 @@ def test_what_does_not_fit_becomes_a_note(run_folder, tmp_path):
     import tinygrad_lessons as tg
 
     tg.save(
-        {"logits": tg.zeros(4, 1), "target": tg.zeros(4)}, run_folder / "predictions.safetensors"
+        {"logits": tg.zeros(4, 1), "target": tg.zeros(4, dtype=tg.int64)},
+        run_folder / "predictions.safetensors",
     )
     assert notes() == [
         "predictions.safetensors: logits (4, 1) and targets (4,) are not those of a classifier: "
         "expected (n, classes) and (n,)"
     ]
+
+
+def test_one_logit_for_two_classes(run_folder, open_page):
+    import tinygrad_lessons as tg
+
+    saved = {
+        "logits": tg.tensor([[2.0], [-1.0], [0.5]]),
+        "target": tg.tensor([[1.0], [1.0], [0.0]]),
+    }
+    tg.save(saved, run_folder / "predictions.safetensors")
+    opened = open_page(report.write(run_folder))
+    assert texts(opened, ".matrix tbody td") == ["·", "1", "1", "1"]
+    # -log sigmoid(-1), and sigmoid(1) for how sure it was
+    assert f"loss {np.log(1 + np.e):.2f}" in texts(opened, ".mistakes p")[0]
+    assert f"{100 / (1 + np.exp(-1)):.1f} % sure" in texts(opened, ".mistakes p")[0]
+
+
+def test_predicted_numbers(run_folder, open_page):
+    import tinygrad_lessons as tg
+
+    true = np.array([0.0, 1.0, 2.0, 5.0])
+    values = true + [0.5, -0.5, 0.0, 1.0]
+    saved = {"logits": tg.tensor(values[:, None]), "target": tg.tensor(true)}
+    tg.save(saved, run_folder / "predictions.safetensors")
+    opened = open_page(report.write(run_folder), width=400)
+    assert opened.overflow() == 0
+    assert "Worst mistakes" not in texts(opened, "h2")
+    r2 = 1 - 1.5 / ((true - 2) ** 2).sum()
+    expected = f"4 test samples: mean absolute error 0.5, R² {r2:.4g}."
+    assert expected in texts(opened, "#predictions .hint")
+    points = opened.run(
+        "JSON.parse(document.querySelector('#predictions script').textContent).series[1].points"
+    )
+    assert [[float(point[2]), float(point[3])] for point in points] == np.c_[true, values].tolist()
 
 
 def test_a_perfect_run_has_no_mistakes(run_folder):
