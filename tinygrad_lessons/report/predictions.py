@@ -10,7 +10,7 @@ from tinygrad_lessons.report.page import grid, note, table
 from tinygrad_lessons.report.png import data_uri
 from tinygrad_lessons.report.run import class_names
 from tinygrad_lessons.report.scales import number, percent
-from tinygrad_lessons.report.scores import score
+from tinygrad_lessons.report.scores import is_binary, score
 
 CELLS = 25  # classes up to which a confusion matrix has its numbers
 WORST = 24
@@ -24,12 +24,8 @@ def sections(run, images, classes):
     split = run.predictions.split
     split = {"val": "validation", "train": "training"}.get(split, split)
     logits, target = run.predictions.logits, run.predictions.target
-    if target.dtype.kind == "f" and logits.size == target.size > 0:
-        logits, target = logits.ravel(), target.ravel()
-        if not np.isin(target, (0, 1)).all():
-            return [("Predictions", _numbers(logits, target, split))]
-        # one logit for class 1: its sigmoid is the softmax of (0, logit)
-        logits, target = np.stack([np.zeros_like(logits), logits], axis=1), target.astype(int)
+    if target.dtype.kind == "f" and logits.size == target.size and not is_binary(target):
+        return [("Predictions", _numbers(logits.ravel(), target.ravel(), split))]
     try:
         scores = score(logits, target)
     except ValueError as error:
