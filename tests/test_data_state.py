@@ -277,7 +277,7 @@ def test_state_of_another_loader():
         ValueError, match=r"'batches': 6.* and 0 generators, this one has .*'batches': 5"
     ):
         DataLoader(Noisy(), 5).load_state_dict(state)
-    with pytest.raises(ValueError, match="this one has .* and 1 gen"):
+    with pytest.raises(ValueError, match="this one has .* and 1: build"):
         DataLoader(Noisy(), 4, generator=seeded(0)).load_state_dict(state)
     state = DataLoader(NoisyStream(), 4).state_dict()
     with pytest.raises(ValueError, match="'workers': 0.*this one has .*'workers': 2"):
