@@ -201,8 +201,9 @@ def test_more_epochs_after_the_end(tmp_path):
         fit(more, 4, resume=tmp_path / "c")
     assert outcome(more)["model"] == outcome(whole)["model"]
     assert without_times(more.history) == without_times(whole.history)
+    again = classifier(callbacks=[ModelCheckpoint(tmp_path / "c")])
     with pytest.raises(ValueError, match="in epoch 2: epochs are counted"):
-        fit(classifier(), 1, resume=tmp_path / "c")
+        fit(again, 1, resume=tmp_path / "c")
 
 
 def test_state_dict_goes_on_without_a_file():
@@ -470,7 +471,10 @@ def test_a_folder_that_cannot_be_written_is_an_error_before_the_first_step(callb
 
 
 def test_dev_full_is_an_error():
-    with pytest.raises(OSError, match="LRMonitor: No space left on device.*full"):
+    with (
+        pytest.warns(UserWarning, match="the lines are kept and tried again"),
+        pytest.raises(OSError, match="LRMonitor: No space left on device.*full"),
+    ):
         fit(classifier(callbacks=[LRMonitor("/dev/full")]))
 
 

@@ -1,13 +1,10 @@
 """The folder of a run, the pictures in it, and the model that `tgl train` trains."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 import tinygrad_lessons as tg
-from tinygrad_lessons.report import pictures
 from tinygrad_lessons.train import RunFolder, mlp
 
 
@@ -69,29 +66,6 @@ HISTORY = [
 ]
 
 
-def test_curves():
-    figure = pictures.curves(HISTORY, best_epoch=4, title="a run")
-    assert figure.get_suptitle() == "a run"
-    loss, accuracy_ = figure.axes
-    assert [axes.get_xlabel() for axes in figure.axes] == ["epoch", "epoch"]
-    assert [axes.get_ylabel() for axes in figure.axes] == ["loss (cross-entropy)", "accuracy (%)"]
-    for axes in figure.axes:
-        legend = [text.get_text() for text in axes.get_legend().get_texts()]
-        assert legend == ["training", "validation", "best epoch: 4"]
-        assert list(axes.lines[0].get_xdata()) == [1, 2, 3, 4, 5]
-    assert loss.lines[1].get_ydata() == pytest.approx([2 / i for i in range(1, 6)])
-    assert accuracy_.lines[0].get_ydata() == pytest.approx([100 - 20 / i for i in range(1, 6)])
-
-
-def test_confusion_picture():
-    counts = tg.tensor([[5, 1], [0, 0]])
-    figure = pictures.confusion(counts, ("cat", "dog"), title="pets")
-    (axes,) = figure.axes
-    assert [text.get_text() for text in axes.texts] == ["5", "1", "·", "·"]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["cat", "dog"]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
-
-
 def test_pictures_are_png_files(tmp_path):
     folder = RunFolder(tmp_path)
     folder.metrics.write_text("".join(json.dumps(record) + "\n" for record in HISTORY))
@@ -99,19 +73,3 @@ def test_pictures_are_png_files(tmp_path):
     folder.plot_confusion(tg.eye(3, dtype=tg.int64), "abc", "letters")
     for name in ("curves.png", "confusion.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-
-
-def test_pictures_without_matplotlib(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'tinygrad_lessons\[plot\]'"):
-        pictures.curves(HISTORY, best_epoch=4, title="a run")
-
-
-def test_matplotlib_is_imported_when_drawing_and_pyplot_never(tmp_path):
-    code = (
-        "import sys; from tinygrad_lessons.report import pictures;"
-        "assert 'matplotlib' not in sys.modules;"
-        "pictures.confusion([[1]], 'a', 't').savefig(sys.argv[1]);"
-        "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], check=True)
