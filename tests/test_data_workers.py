@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from multiprocessing import connection
 
 import numpy as np
 import pytest
@@ -262,6 +263,23 @@ def test_an_exception_that_cannot_be_made_again():
         next(iter(loader_of(fail, PROCESSES)))
 
 
+def test_an_exception_whose_class_cannot_travel():
+    class Local(Exception):
+        pass
+
+    def fail(index):
+        raise Local("here")
+
+    with pytest.raises(RuntimeError, match=r"(?s)Caught Local in .*Local: here"):
+        next(iter(loader_of(fail, PROCESSES)))
+
+
+@both
+def test_an_exit_comes_out_and_is_not_waited_for(workers):
+    with pytest.raises(SystemExit):
+        next(iter(loader_of(lambda index: sys.exit(3), workers, timeout=20)))
+
+
 def test_a_batch_that_cannot_travel():
     loader = DataLoader(Numbers(), 2, num_workers=1, collate_fn=lambda batch: lambda: batch)
     with pytest.raises(Exception, match=r"(?s)Caught .* worker process 0.*pickle"):
@@ -366,6 +384,28 @@ def test_threads_end():
     for thread in threads:
         thread.join(10)
     assert not any(thread.is_alive() for thread in threads)
+
+
+def test_ctrl_c_in_the_middle_of_a_message_ends_kept_workers(monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    loader = DataLoader(Numbers(), 2, num_workers=2, persistent_workers=True)
+    before = children()
+    batches = iter(loader)
+    pids = children() - before
+    with monkeypatch.context() as patch:
+        patch.setattr(connection.Connection, "recv_bytes", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(batches)
+    assert gone(pids, 0)
+    assert len(list(loader)) == 6  # with new ones
+
+
+def test_workers_are_imported_when_used():
+    program = "import sys, tinygrad_lessons; print({'multiprocessing', 'queue'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "set()\n"
 
 
 PROGRAM = """

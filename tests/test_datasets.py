@@ -8,6 +8,7 @@ import pytest
 
 import tinygrad_lessons as tg
 from tinygrad_lessons.datasets import DatasetError, Digits, digits
+from tinygrad_lessons.utils.data.dataset import tensor_rows
 
 # as the UCI repository states them for its test set
 CLASS_COUNTS = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
@@ -62,6 +63,21 @@ def test_reading_leaves_the_default_generator_alone():
     tg.manual_seed(0)
     Digits("train")
     assert tg.rand(3).tolist() == expected
+
+
+def test_transforms():
+    data = Digits("val", transform=lambda image: image + tg.rand(()), target_transform=float)
+    plain = Digits("val")
+    (x, y), (_, label) = data[3], plain[3]
+    assert y == label.item() and isinstance(y, float)
+    assert ((x - plain.images[3]) > 0).all()
+    assert tg.equal(data.images, plain.images)
+
+
+def test_batches_are_gathered_without_transforms():
+    assert tensor_rows(Digits("val")) is not None
+    assert tensor_rows(Digits("val", transform=abs)) is None
+    assert tensor_rows(Digits("val", target_transform=abs)) is None
 
 
 def test_unknown_split():

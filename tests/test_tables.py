@@ -38,7 +38,7 @@ def table(tmp_path):
 
     def table(text, *args, **options):
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return CSVDataset(path, *args, **{"split": "all"} | options)
+        return CSVDataset(path, *args, **options)
 
     table.path = path
     return table
@@ -122,7 +122,7 @@ def test_statistics_of_another_file(table, tmp_path):
     train = table("x,c,y\n1,a,p\n3,b,q\n", "y")
     other = tmp_path / "other.csv"
     other.write_text("y,c,x,more\nq,b,5,?\np,unseen,1,?\n")
-    test = CSVDataset(other, split="all", like=train)
+    test = CSVDataset(other, like=train)
     assert test.features.tolist() == [[3], [-1]]  # (x - 2) / 1
     assert test.codes.tolist() == [[1], [2]]
     assert test.labels.tolist() == [1, 0]
@@ -130,10 +130,10 @@ def test_statistics_of_another_file(table, tmp_path):
     with pytest.raises(
         DatasetError, match=r"line 2, column 'y': the class 'r' is not among .*'p', 'q'"
     ):
-        CSVDataset(other, split="all", like=train)
+        CSVDataset(other, like=train)
     other.write_text("y,x\nr,5\n")
     with pytest.raises(DatasetError, match="there is no column 'c', only 'y', 'x'"):
-        CSVDataset(other, split="all", like=train)
+        CSVDataset(other, like=train)
 
 
 GAPS = "x,c,y\n1,a,p\n,b,q\n3,NA,p\n5,b,?\n"
@@ -208,7 +208,7 @@ def test_damaged_tables(tmp_path_factory, at, put):
     data = FRUIT.encode()
     path.write_bytes(data[:at] + put + data[at + 1 :])
     try:
-        read = CSVDataset(path, split="all", missing="fill")
+        read = CSVDataset(path, missing="fill")
     except DatasetError as error:
         assert str(path) in str(error)
     else:

@@ -81,12 +81,12 @@ def gradients(epochs=8, names=("0.weight", f"1.{HOSTILE}")):
                     "weight_norm": 1.0 + i,
                     "grad_norm": 1.0 / i,
                     "update_ratio": 1e-3 * i,
+                    "dead_units": 0.05 * i if name.endswith("weight") else None,
                     "weight": histogram(1.0),
                     "gradient": histogram(0.1),
                 }
                 for name in names
             },
-            "dead_units": {"1": 0.05 * i},
         }
         for i in range(1, epochs + 1)
     ]

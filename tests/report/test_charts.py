@@ -14,7 +14,7 @@ from tinygrad_lessons.report.charts import POINTS, Line, _thinned, line_chart
 from tinygrad_lessons.report.markup import Markup, markup, tag
 from tinygrad_lessons.report.png import data_uri
 from tinygrad_lessons.report.scales import Scale, duration, number, percent
-from tinygrad_lessons.report.sections import common_histogram
+from tinygrad_lessons.report.weights import common_histogram
 
 finite = st.floats(-1e12, 1e12)
 

@@ -1,12 +1,15 @@
 """The report of a run in a real browser: what is on the page, what the pointer reads, who is asked."""
 
 import json
+import math
 import re
 
 import browser
 import folders
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from tinygrad_lessons import report
@@ -179,13 +182,26 @@ def test_pointer_and_keys_read_values(opened):
 
 
 def test_the_tip_stays_in_the_window(run_folder, open_page):
-    opened = open_page(write(run_folder), width=400)
+    opened = open_page(write(run_folder), width=400, height=300)
+
+    def box():
+        found = opened.run(
+            "(({left, right, top, bottom}) => [left, right, top, bottom])"
+            "(document.getElementById('tip').getBoundingClientRect())"
+        )
+        return [found[:2], found[2:]]
+
     for selector in ("#curves svg", "#steps svg", ".matrix td:last-child"):
         opened.point(*opened.middle(selector))
-        left, right = opened.run(
-            "(() => { const b = document.getElementById('tip').getBoundingClientRect(); return [b.left, b.right] })()"
-        )
-        assert 0 <= left < right <= 400
+        across, down = box()
+        assert 0 <= across[0] < across[1] <= 400
+        assert 0 <= down[0] < down[1] <= 300
+    for x in (1, 200, 399):
+        for y in (1, 150, 299):
+            opened.run(f"showTip({x}, {y}, {'a long text ' * 12!r})")
+            across, down = box()
+            assert 0 <= across[0] < across[1] <= 400
+            assert 0 <= down[0] < down[1] <= 300
 
 
 def test_matrix_and_scores(opened):
@@ -295,9 +311,7 @@ def test_what_does_not_fit_becomes_a_note(run_folder, tmp_path):
         return re.findall(r'<p class="note">(.*?)</p>', text)
 
     assert notes() == []
-    assert notes(classes=["a"]) == [
-        "1 names of classes were given for 3 classes: numbers stand instead."
-    ]
+    assert notes(classes=["a"]) == ["1 names of classes were given for 3 classes."]
     assert notes(images=np.zeros((12, 4, 4))) == [
         "Images of shape (12, 4, 4) cannot be shown: expected (N, 1 or 3, height, width)."
     ]
@@ -383,3 +397,43 @@ def test_the_browser_tells_what_is_wrong(chromium, tmp_path):
 def test_where_no_browser_is(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert browser.find() is None
+
+
+ODD = st.sampled_from([None, "x", [], {}, -1, 0, True, math.nan, math.inf, 1e308, 10**400, "<b>"])
+
+
+def places(value, path=()):
+    """The paths of everything inside of a JSON value."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in inside:
+        yield (*path, key)
+        if isinstance(item, dict | list):
+            yield from places(item, (*path, key))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(data=st.data())
+def test_whatever_the_files_hold_there_is_a_page(run_folder, data):
+    """Files that can be read, in which one thing is not what it should be."""
+    folders.fill(run_folder)
+    name = data.draw(st.sampled_from(["metrics", "steps", "gradients", "result"]))
+    content = {
+        "metrics": folders.history(),
+        "steps": folders.steps(20),
+        "gradients": folders.gradients(2),
+        "result": folders.RESULT | {"classes": ["a", "b", "c"]},
+    }[name]
+    content = json.loads(json.dumps(content))
+    *path, last = data.draw(st.sampled_from(list(places(content))))
+    holder = content
+    for key in path:
+        holder = holder[key]
+    holder[last] = data.draw(ODD)
+    if name == "result":
+        (run_folder / "result.json").write_text(json.dumps(content))
+    else:
+        (run_folder / f"{name}.jsonl").write_text(folders.jsonl(content))
+    text = report.write(run_folder).read_text()
+    assert text.count("<section") >= 6
+    report.overlay([run_folder], run_folder / "runs.html")
+    report.format_table(report.compare([run_folder]))

@@ -137,3 +137,16 @@ def test_best_epoch_and_time_without_a_result(run_folder):
     (run_folder / "metrics.jsonl").write_text(folders.jsonl(lines))
     run = report.read(run_folder)
     assert (run.best_epoch, run.seconds) == (3, None)
+
+
+def test_names_of_classes(run_folder):
+    from tinygrad_lessons.report.run import class_names
+
+    run = report.read(run_folder)
+    assert class_names(run, 2) == ["0", "1"]
+    run.result["classes"] = ["cat", "dog"]
+    assert class_names(run, 2) == ["cat", "dog"]
+    assert class_names(run, 2, (1, "b")) == ["1", "b"]
+    assert class_names(run, 3, (1, "b")) == ["0", "1", "2"]
+    run.result["classes"] = 2
+    assert class_names(run, 2) == ["0", "1"]

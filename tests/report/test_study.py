@@ -1,6 +1,7 @@
 """The report of a tuning study."""
 
 import math
+from itertools import accumulate
 
 import pytest
 
@@ -93,8 +94,9 @@ def test_parallel_coordinates(tmp_path, open_page):
     assert opened.run("document.querySelectorAll('g.on').length") == 0
 
 
-def test_curves_and_history(tmp_path, open_page):
-    study = make_study()
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_curves_and_history(direction, tmp_path, open_page):
+    study = make_study(direction)
     opened = open_page(report.write_study(study, tmp_path / "tune.html"))
     series = opened.run(
         "[...document.querySelectorAll('figure > script')].map((e) => JSON.parse(e.textContent).series)"
@@ -102,11 +104,10 @@ def test_curves_and_history(tmp_path, open_page):
     history, learning = series
     names = [line["name"] for line in history]
     assert names == ["pruned at", "trial", "best so far"]
-    best, so_far = math.inf, []
-    for trial in study.trials:
-        if trial.state.name == "COMPLETE":
-            best = min(best, trial.value)
-            so_far.append([str(trial.number), best])
+    done = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    better = min if direction == "minimize" else max
+    values = list(accumulate((trial.value for trial in done), better))
+    so_far = [[str(trial.number), value] for trial, value in zip(done, values, strict=True)]
     drawn = [[point[2], float(point[3])] for point in history[2]["points"]]
     assert [number for number, _ in drawn] == [number for number, _ in so_far]
     assert [value for _, value in drawn] == pytest.approx([v for _, v in so_far], rel=1e-3)

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -454,6 +455,35 @@ def test_bar_counts_steps_and_goes_on(tmp_path):
     callbacks = [Progress("bar", file), ModelCheckpoint(tmp_path)]
     fit(classifier(callbacks=callbacks), 2, resume=tmp_path)
     assert "10/10" in file.getvalue() and "0/10" not in file.getvalue().replace("10/10", "")
+
+
+def test_bar_in_a_notebook(monkeypatch):
+    made = []
+
+    class Bar:
+        def __init__(self, **options):
+            made.append(options)
+            self.steps = 0
+
+        def update(self):
+            made.append("step")
+
+        def set_description(self, text, refresh):
+            made.append(text)
+
+        def set_postfix_str(self, text):
+            made.append(text)
+
+        def close(self):
+            made.append("closed")
+
+    shell = SimpleNamespace(config={"IPKernelApp": {}})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setitem(sys.modules, "tqdm.notebook", SimpleNamespace(tqdm=Bar))
+    monkeypatch.setattr("tinygrad_lessons.train.callbacks.progress.find_spec", lambda name: name)
+    fit(classifier(callbacks=[Progress()]), 1)
+    assert made[0]["total"] == 5 and made.count("step") == 5 and made[-1] == "closed"
+    assert "epoch 1/1" in made and made[-2].startswith("loss ")
 
 
 def test_bar_of_a_loader_without_length():

@@ -4,6 +4,8 @@ import json
 import os
 import random
 import signal
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -468,6 +470,24 @@ def test_a_folder_that_cannot_be_written_is_an_error_before_the_first_step(callb
     with pytest.raises(OSError, match="[Nn]ot a directory|exists"):
         fit(trainer)
     assert trainer.step == 0 and (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_read_only_folder_is_an_error_before_the_first_step():
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:  # whom nothing is read-only to
+        os.seteuid(65534)
+    try:
+        for callback in (ModelCheckpoint(folder), CSVLogger(folder / "m.csv")):
+            trainer = classifier(callbacks=[callback])
+            with pytest.raises(PermissionError, match="Permission denied"):
+                fit(trainer)
+            assert trainer.step == 0
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.rmdir()
 
 
 def test_dev_full_is_an_error():

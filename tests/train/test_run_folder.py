@@ -1,7 +1,5 @@
 """The folder of a run, the pictures in it, and the model that `tgl train` trains."""
 
-import json
-
 import pytest
 
 import tinygrad_lessons as tg
@@ -52,24 +50,3 @@ def test_new_run_folders_do_not_collide(tmp_path):
     paths = {RunFolder.new(tmp_path, "digits-mlp").path for _ in range(3)}
     assert len(paths) == 3
     assert all(path.parent == tmp_path and path.name.startswith("digits-mlp-") for path in paths)
-
-
-HISTORY = [
-    {
-        "epoch": i,
-        "train_loss": 1 / i,
-        "val_loss": 2 / i,
-        "train_accuracy": 1 - 0.2 / i,
-        "val_accuracy": 1 - 0.4 / i,
-    }
-    for i in range(1, 6)
-]
-
-
-def test_pictures_are_png_files(tmp_path):
-    folder = RunFolder(tmp_path)
-    folder.metrics.write_text("".join(json.dumps(record) + "\n" for record in HISTORY))
-    folder.plot_curves(4, "a run")
-    folder.plot_confusion(tg.eye(3, dtype=tg.int64), "abc", "letters")
-    for name in ("curves.png", "confusion.png"):
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

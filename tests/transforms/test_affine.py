@@ -1,17 +1,13 @@
 """Affine maps against SciPy's and Pillow's, and the amounts that are drawn against their ranges."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from images import DTYPES, forward_matrix, image
-from PIL import Image
-from scipy import ndimage, stats
+from scipy import ndimage
 
 import tinygrad_lessons as tg
-from tinygrad_lessons import transforms as T
 from tinygrad_lessons.transforms import functional as F
 
 pytestmark = pytest.mark.kernel

@@ -1,4 +1,4 @@
-"""What data sets share: the error, images with labels, and splits that keep the share of each class."""
+"""What data sets share: the error, images with labels, splits that keep each class's share."""
 
 import numpy as np
 
@@ -42,8 +42,7 @@ class ImageDataset(TensorDataset):
         return image, label
 
     def rows(self):
-        """The tensors whose rows are the samples, and None: they are in order; or None, if a
-        sample is something else."""
+        """(tensors, None) where the samples are their rows; None where they are transformed."""
         as_made = type(self).__getitem__ is ImageDataset.__getitem__
         plain = self.transform is None and self.target_transform is None
         return (self.tensors, None) if as_made and plain else None

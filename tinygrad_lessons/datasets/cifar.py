@@ -18,8 +18,8 @@ DAMAGE = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, 
 class CIFAR10(ImageDataset):
     """Colour images of ten classes of things: 50,000 training and 10,000 test images.
 
-    Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009. Images are float32 of shape
-    (3, 32, 32) with values from 0 to 1, labels int64.
+    Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009. Images are float32 of
+    shape (3, 32, 32) with values from 0 to 1, labels int64.
 
     The binary version is read, as the one for Python is a pickle, and no file is ever unpickled
     here: from `root`/cifar-10-binary.tar.gz, without unpacking it, or from the folder

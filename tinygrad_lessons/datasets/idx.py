@@ -1,4 +1,4 @@
-"""The IDX format of MNIST and its kin: magic number, sizes, then the elements in big-endian order."""
+"""The IDX format of MNIST and its kin: magic number, big-endian sizes, then the elements."""
 
 import gzip
 import math

@@ -1,4 +1,4 @@
-"""Tables from CSV files: numbers standardised, categories as codes, every mistake with its place."""
+"""Tables from CSV files: numbers standardised, categories as codes, mistakes with their place."""
 
 import csv
 import math
@@ -18,26 +18,29 @@ MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
 class CSVDataset(TensorDataset):
     """A table from a CSV file, ready to be learnt from: sample i is (features, target).
 
-    The columns of numbers become `features`; with columns of categories, a sample is (features, codes,
-    target), or, with `one_hot`, their codes are columns of zeros and ones behind the numbers. Without a
-    target, samples end before it.
+    The columns of numbers become `features`; with columns of categories, a sample is (features,
+    codes, target), or, with `one_hot`, their codes are columns of zeros and ones behind the
+    numbers. Without a target, samples end before it.
 
-    What is learnt from the data (types, categories, means, deviations) comes from the rows of the
-    training split alone, and is in `columns`; `like` takes it from another CSVDataset. A category that
-    the training rows do not have gets the code behind the last, with `one_hot` all zeros.
+    What is learnt from the data (categories, means, deviations) is in `columns`. With `split`, it
+    comes from the rows of the training split alone; `like` takes it from another CSVDataset. A
+    category that the training rows do not have gets the code behind the last, with `one_hot` all
+    zeros.
 
     Args:
         path: of the file: UTF-8, the first line holds the names of the columns.
-        target: the name of the column to predict: numbers as float32 (n, 1), categories as int64 (n,).
-        split: "train" (70 %), "val" (15 %), "test" (15 %) or "all"; by class if the target has classes.
+        target: the name of the column to predict: numbers as float32 (n, 1), categories as int64
+            (n,).
+        split: "all" rows, or "train" (70 %), "val" (15 %), "test" (15 %); by class if the target
+            has classes.
         seed: which of the possible splits.
         types: {column: "number", "category" or "ignore"}; the others are inferred: "number" if all
             that is there reads as one.
         standardise: give each column of features mean 0 and standard deviation 1.
         one_hot: categories as columns of zeros and ones.
-        missing: what becomes of rows where something is missing: "error"; "drop": they are left out;
-            "fill": a number becomes the column's mean, a category a category of its own, and rows
-            without a target are left out.
+        missing: what becomes of rows where something is missing: "error"; "drop": they are left
+            out; "fill": a number becomes the column's mean, a category a category of its own, and
+            rows without a target are left out.
         missing_values: texts that mean so.
         like: a CSVDataset whose columns, categories and statistics are to be used, usually the one
             of the training file.
@@ -52,17 +55,18 @@ class CSVDataset(TensorDataset):
         target_column: the same of the target, or None.
 
     Raises:
-        DatasetError: the file cannot be read, or a value is not what its column holds; names line and
-            column.
+        DatasetError: the file cannot be read, or a value is not what its column holds; names line
+            and column.
         ValueError: an argument is none of those above.
 
     Example:
         >>> import tempfile, os
         >>> from tinygrad_lessons.datasets import CSVDataset
         >>> path = os.path.join(tempfile.mkdtemp(), "fruit.csv")
+        >>> rows = ["weight,colour,fruit", "100,red,apple", "120,green,apple", "80,red,plum"]
         >>> with open(path, "w") as file:
-        ...     _ = file.write("weight,colour,fruit\\n100,red,apple\\n120,green,apple\\n80,red,plum\\n")
-        >>> data = CSVDataset(path, target="fruit", split="all")
+        ...     print(*rows, sep="\\n", file=file)
+        >>> data = CSVDataset(path, target="fruit")
         >>> data.classes, data.labels, data.codes.tolist()
         (('apple', 'plum'), tensor([0, 0, 1]), [[1], [0], [1]])
         >>> data.features[0]
@@ -73,7 +77,7 @@ class CSVDataset(TensorDataset):
         self,
         path,
         target=None,
-        split="train",
+        split="all",
         seed=0,
         *,
         types=None,
@@ -220,7 +224,7 @@ class _Table:
         return np.array([text.strip() in self._missing for text in self.texts[name]], dtype=bool)
 
     def treat_missing(self, how, kinds, target):
-        """Raises for missing values or drops their rows, as told; a row without a target never stays."""
+        """Raises for missing values or drops their rows, as told; rows without a target never stay."""
         gaps = {name: self.is_missing(name) for name, kind in kinds.items() if kind != IGNORE}
         for name, gap in gaps.items():
             if how == "error" and gap.any():

@@ -13,7 +13,8 @@ from tinygrad_lessons.report.scales import Scale, number, percent
 WIDTH, HEIGHT = 460, 260  # shown at about this size on any screen: narrow ones have one column
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 20, 36
 POINTS = 400  # more than these in a line would be thinner than a pixel
-TRAIN, VAL, BEST = "var(--train)", "var(--val)", "var(--best)"
+TRAIN, VAL = "var(--train)", "var(--val)"
+HIT, MISS = (60, 130, 205), (224, 108, 64)  # in pixels, which know no theme
 NAMED = 8  # more lines than these get no names beside the chart, only on touch
 
 
@@ -70,14 +71,14 @@ def line_chart(
     y = Scale(np.concatenate(y_values), HEIGHT - BOTTOM, TOP, log=log, pad=0.05)
     write = percent if shares else number
     drawn = [_axes(x, y, x_label, shares)]
-    for value, text in references:
-        if TOP <= y(value) <= HEIGHT - BOTTOM:
-            drawn.append(_rule(LEFT, y(value), WIDTH - RIGHT, y(value)))
-            drawn.append(_text(WIDTH - RIGHT - 4, y(value) - 5, text, "end", "halo"))
     for value, text in marks:
         drawn.append(_rule(x(value), TOP, x(value), HEIGHT - BOTTOM))
         drawn.append(_text(x(value), TOP - 6, text, "middle"))
     drawn += [_draw(line, x, y) for line in lines]
+    for value, text in references:
+        if TOP <= y(value) <= HEIGHT - BOTTOM:
+            drawn.append(_rule(LEFT, y(value), WIDTH - RIGHT, y(value)))
+            drawn.append(_text(WIDTH - RIGHT - 4, y(value) - 5, text, "end", "halo"))
     series = [
         {"name": line.name, "colour": line.colour, "points": _read(line, x, y, write)}
         for line in lines

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_lessons._figure import new_figure
 from tinygrad_lessons.report.metrics import is_share, metric_names, series
-from tinygrad_lessons.report.run import read
+from tinygrad_lessons.report.run import class_names, read
 from tinygrad_lessons.report.scores import score
 
 TRAIN, VAL, BEST = "#2c6fbb", "#d4552a", "#777777"
@@ -18,7 +18,7 @@ def write_pictures(folder, classes=None):
 
     Args:
         folder: the run folder.
-        classes: the names of the classes; their numbers if None.
+        classes: the names of the classes; those in result.json, or numbers, if None.
 
     Raises:
         FileNotFoundError: there is no such folder, or none of a run's files is in it.
@@ -43,7 +43,7 @@ def write_pictures(folder, classes=None):
         except ValueError:  # no classifier's predictions
             pass
         else:
-            names = range(len(scores.counts)) if classes is None else classes
+            names = class_names(run, len(scores.counts), classes)
             title = f"{name}: {run.predictions.split} accuracy {100 * scores.accuracy:.1f} %"
             figures["confusion.png"] = confusion(scores.counts, names, title)
     paths = [run.path / file for file in figures]

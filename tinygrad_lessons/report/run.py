@@ -120,6 +120,21 @@ def read(path):
     return run
 
 
+def class_names(run, count, given=None):
+    """Names of classes: those given, those in the result, or numbers; only as many as there are classes.
+
+    Example:
+        >>> from tinygrad_lessons.report.run import Run, class_names
+        >>> class_names(Run("a"), 2), class_names(Run("a", result={"classes": ["cat", "dog"]}), 2)
+        (['0', '1'], ['cat', 'dog'])
+    """
+    known = run.result.get("classes")
+    for names in (given, known if isinstance(known, list) else None):
+        if names is not None and len(names) == count:
+            return [str(name) for name in names]
+    return [str(i) for i in range(count)]
+
+
 def is_number(value):
     """Whether a value is an int or float, bool left out."""
     return isinstance(value, int | float) and not isinstance(value, bool)
@@ -140,10 +155,15 @@ def _toml(file, notes):
 
 
 def _object(file, notes):
-    value = json.loads(file.read_text("utf-8"))
+    value = _json(file.read_text("utf-8"))
     if not isinstance(value, dict):
         raise ValueError(f"expected an object, found {type(value).__name__}")
     return value
+
+
+def _json(text):
+    """The value of JSON, whole numbers that no array holds as floats."""
+    return json.loads(text, parse_int=lambda digits: (int if len(digits) < 19 else float)(digits))
 
 
 def _lines(file, notes):
@@ -154,10 +174,10 @@ def _lines(file, notes):
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = _json(line)
         except ValueError:
             value = None
-        if isinstance(value, dict):
+        if isinstance(value, dict) and all(is_number(value.get(k, 0)) for k in ("epoch", "step")):
             found.append(value)
         else:
             notes.append(f"{file.name}: line {count} is damaged and was left out")

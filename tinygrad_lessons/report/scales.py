@@ -75,7 +75,7 @@ class Scale:
             log = len(values) > 0 and values.min() > 0 and values.max() > 20 * values.min()
         if log:
             values = np.log10(values[values > 0])
-        low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
+        low, high = map(float, (values.min(), values.max()) if len(values) else (0, 1))
         if high - low < 1e-9 * max(abs(low), abs(high), 1e-300):
             room = 0.15 if log else max(abs(low) * 0.1, 1e-12) if low else 0.5
             low, high = low - room, high + room

@@ -188,6 +188,8 @@ def _parallel(done):
                 data_tip=about,
             )
         )
+    # in a group of their own: the one pointed at comes to the front of it, still behind the names
+    drawn = [tag("g", drawn)]
     for at, name, axis in axes:
         drawn.append(
             tag("line", x1=f"{at:.1f}", x2=f"{at:.1f}", y1=_Axis.TOP, y2=_Axis.LOW, class_="axis")

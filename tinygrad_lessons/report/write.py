@@ -3,7 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
-from tinygrad_lessons.report import sections
+from tinygrad_lessons.report import predictions, sections, weights
 from tinygrad_lessons.report.files import write_text
 from tinygrad_lessons.report.page import note, page
 from tinygrad_lessons.report.run import read
@@ -19,7 +19,7 @@ def write(folder, images=None, classes=None):
         folder: the run folder.
         images: the images of the split that was predicted, (N, 1 or 3, height, width), uint8 or
             float; with them the worst mistakes are shown as pictures.
-        classes: the names of the classes; their numbers if None.
+        classes: the names of the classes; those in result.json, or numbers, if None.
 
     Raises:
         FileNotFoundError: there is no such folder, or none of a run's files is in it.
@@ -36,12 +36,12 @@ def write(folder, images=None, classes=None):
     run = read(folder)
     notes = [note(text) for text in run.notes]
     found = [
-        ("Result", sections.headline(run)),
-        ("Curves", sections.curves(run)),
-        *sections.predictions(run, images, classes),
-        ("Steps", sections.steps(run)),
-        ("Weights and gradients", sections.gradients(run)),
-        ("Configuration", sections.configuration(run)),
+        ("Result", _made(sections.headline, run)),
+        ("Curves", _made(sections.curves, run)),
+        *predictions.sections(run, images, classes),
+        ("Steps", _made(sections.steps, run)),
+        ("Weights and gradients", _made(weights.gradients, run)),
+        ("Configuration", _made(sections.configuration, run)),
         ("Notes", notes),
     ]
     when = datetime.fromtimestamp(max(file.stat().st_mtime for file in run.path.iterdir()))
@@ -50,3 +50,11 @@ def write(folder, images=None, classes=None):
     subtitle = " · ".join([*map(str, said), f"{when:%Y-%m-%d %H:%M}"])
     text = page(run.path.resolve().name, subtitle, found, run.status)
     return write_text(Path(folder, "report.html"), text)
+
+
+def _made(section, run):
+    """A section; a note where a file that can be read holds what nobody writes there."""
+    try:
+        return section(run)
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        return note(f"This cannot be shown: {type(error).__name__}: {error}")

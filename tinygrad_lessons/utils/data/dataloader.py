@@ -21,8 +21,9 @@ class DataLoader:
 
     What `dataset[i]` and `collate_fn` draw from the default generator comes from a stream of their
     own for each sample of each epoch. So a seed gives the same batches, bit for bit, with any
-    number of workers, and the default generator stays where it is. (In worker processes, Python's and
-    NumPy's generators are seeded for each worker, as in PyTorch.)
+    number of workers, and the default generator stays where it is. An `IterableDataset` draws from
+    one stream per worker. In worker processes, Python's and NumPy's generators are seeded for each
+    worker, as in PyTorch.
 
     Args:
         dataset: anything with `__getitem__` and `__len__`, or an `IterableDataset`. A
@@ -33,16 +34,17 @@ class DataLoader:
         batch_sampler: yields lists of indices, instead of the three above and `drop_last`.
         num_workers: how many processes (or threads) load; 0: this process does.
         collate_fn: makes a batch from a list of samples; `default_collate` if None.
-        pin_memory, pin_memory_device: taken for PyTorch's sake; there is nothing to pin memory for on a CPU, and
-            iterating says so.
+        pin_memory, pin_memory_device: taken for PyTorch's sake; a CPU has nothing to pin memory
+            for, and iterating says so.
         drop_last: leave out the last batch when it is not full.
         timeout: seconds to wait for a batch from a worker; 0: for as long as it takes.
         worker_init_fn: called with the number of the worker in each one, before it loads.
-        multiprocessing_context: how worker processes start: "fork", "spawn", "forkserver", a context
-            of `multiprocessing`, or None for its default; "thread": workers are threads of this
-            process, which share its memory and suit datasets that wait or compute outside Python.
-        generator: where the seed of the epoch and the order are drawn from; the default generator if
-            None.
+        multiprocessing_context: how worker processes start: "fork", "spawn", "forkserver", a
+            context of `multiprocessing`, or None for its default; "thread": workers are threads of
+            this process, which share its memory and suit datasets that wait or compute outside
+            Python.
+        generator: where the seed of the epoch and the order are drawn from; the default generator
+            if None.
         prefetch_factor: batches that each worker loads in advance; 2 if None.
         persistent_workers: keep the workers from epoch to epoch.
         in_order: False: batches come as the workers finish them.
@@ -192,7 +194,7 @@ class DataLoader:
         else:
             epoch = self._epoch.state_dict()
         return {
-            "length": self._length(),
+            "built": self._built(),
             "generators": states_of(generators_of(self)),
             "epoch": epoch,
         }
@@ -200,15 +202,16 @@ class DataLoader:
     def load_state_dict(self, state):
         """Goes to where `state_dict()` was taken; the next `iter()` yields what was to come then.
 
-        The order is drawn again without loading samples; of an `IterableDataset`, what was given out
-        is loaded again and left out. The number of workers may be another one.
+        The order is drawn again without loading samples; of an `IterableDataset`, what was given
+        out is loaded again and left out. Another number of workers is fine, but for an
+        `IterableDataset`, which may split its samples among them.
 
         Raises:
-            ValueError: it is not such a state, or that of a loader with another number of batches or
-                generators.
+            ValueError: it is not such a state, or that of another loader: with another number of
+                batches or of generators, or with other workers for an `IterableDataset`.
         """
         try:
-            length, states, epoch = state["length"], state["generators"], state["epoch"]
+            built, states, epoch = state["built"], state["generators"], state["epoch"]
             if epoch is not None:
                 epoch = {
                     name: epoch[name] for name in ("seed", "generators", "drawn", "given", "ahead")
@@ -219,20 +222,22 @@ class DataLoader:
                 f"got {sorted(state) if isinstance(state, dict) else type(state).__name__}"
             ) from None
         generators = generators_of(self)
-        if length != self._length() or len(states) != len(generators):
+        if built != self._built() or len(states) != len(generators):
             raise ValueError(
-                f"DataLoader: load_state_dict: the state is that of a loader with {length} batches an "
-                f"epoch and {len(states)} generators, this one has {self._length()} and "
-                f"{len(generators)}: build it as it was"
+                f"DataLoader: load_state_dict: the state is that of a loader with {built} and "
+                f"{len(states)} generators, this one has {self._built()} and {len(generators)}: "
+                "build it as it was"
             )
         set_states(generators, states)
         self._epoch, self._loaded = None, epoch
 
-    def _length(self):
+    def _built(self):
+        """What a state of this loader is good for."""
         try:
-            return len(self)
+            batches = len(self)
         except (TypeError, NotImplementedError):  # a stream
-            return None
+            batches = None
+        return {"batches": batches, "workers": self.num_workers if self.streams else None}
 
 
 class _Iterator:

@@ -73,8 +73,7 @@ class TensorDataset(Dataset):
         return self.tensors[0].size(0)
 
     def rows(self):
-        """The tensors whose rows are the samples, and None: they are in order; or None, if a sample is
-        something else."""
+        """(tensors, None) where the samples are their rows in order; None where they are not."""
         plain = type(self).__getitem__ is TensorDataset.__getitem__
         return (self.tensors, None) if plain else None
 
@@ -129,8 +128,7 @@ class Subset(Dataset):
         return len(self.indices)
 
     def rows(self):
-        """The tensors whose rows are the samples, and which rows; or None, if a sample is something
-        else."""
+        """(tensors, which of their rows) where those are the samples; None where they are not."""
         whole = tensor_rows(self.dataset)
         if whole is None or type(self).__getitem__ is not Subset.__getitem__:
             return None

@@ -27,6 +27,7 @@ class Epoch:
     def __init__(self, loader, state=None):
         self._generators = generators_of(loader)
         self._drawn, self._position = 0, 0
+        self._batched = loader.batch_sampler is not None
         self._again = deque()
         self.given, self.ahead, self.finished = 0, set(), False
         if state is None:
@@ -54,7 +55,7 @@ class Epoch:
             indices = next(self._batches)
         number, position = self._drawn, self._position
         self._drawn += 1
-        self._position += len(indices) if hasattr(indices, "__len__") else 1
+        self._position += len(indices) if self._batched else 1
         return number, position, indices
 
     def __iter__(self):

@@ -27,8 +27,8 @@ class Job:
     drop_last: bool
 
     def fetcher(self, seed, worker=0):
-        """What makes the batches of an epoch with this seed: a function of the position of a batch's
-        first sample and of the samples' indices."""
+        """What makes the batches of an epoch with this seed: a function of the position of a
+        batch's first sample and of the samples' indices."""
         return StreamFetcher(self, seed + worker) if self.streams else Fetcher(self, seed)
 
 
@@ -75,7 +75,7 @@ class Fetcher:
 
 
 class StreamFetcher:
-    """Makes batches from an IterableDataset, wherever that is; raises StopIteration behind the last."""
+    """Makes batches from an IterableDataset, wherever that is; StopIteration behind the last."""
 
     def __init__(self, job, seed):
         self._collate, self._batched = job.collate_fn, job.batched

@@ -1,4 +1,4 @@
-"""How batches travel from a worker process: small ones in the message, large ones through shared memory.
+"""How batches come from a worker process: small ones in the message, large by shared memory.
 
 A slot is a piece of memory that the worker makes (an anonymous file) and the parent maps once; the
 parent copies a batch out of it and gives it back with the next task. So pages are touched for the

@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import pickle
 import queue
 import random
 import select
@@ -165,9 +166,13 @@ class Failure:
     """An exception in a worker process: its type and its trace, which travel where it may not."""
 
     def __init__(self, error, worker):
-        self._kind = type(error)
+        self._kind = kind = type(error)
+        try:
+            pickle.dumps(kind)
+        except Exception:  # a class inside a function
+            self._kind = RuntimeError
         trace = "".join(traceback.format_exception(error))
-        self._text = f"Caught {self._kind.__name__} in DataLoader worker process {worker}.\n{trace}"
+        self._text = f"Caught {kind.__name__} in DataLoader worker process {worker}.\n{trace}"
 
     def error(self):
         """The exception to raise here."""
@@ -184,20 +189,23 @@ class _Text(str):
 
 
 def serve(job, info, init_fn, failure, receive, send):
-    """What a worker does: loads what it is asked for, until it is asked for nothing."""
+    """What a worker does: loads what it is asked for, until it is asked for nothing.
+
+    An exception of any kind is an answer too: a thread that ended by one would be waited for.
+    """
     _here.info = info
     fetch = useless = trouble = ended = None
     if init_fn is not None:
         try:
             init_fn(info.id)
-        except Exception as error:
+        except BaseException as error:
             useless = failure(error)
     while (task := receive()) is not None:
         if task.number is None:
             fetch, trouble, ended = None, useless, False
             try:
                 fetch = job.fetcher(task.position, info.id)
-            except Exception as error:
+            except BaseException as error:
                 trouble = trouble or failure(error)
             continue
         kind, value = (FAILED, trouble) if trouble else (ENDED, None)
@@ -206,7 +214,7 @@ def serve(job, info, init_fn, failure, receive, send):
                 kind, value = BATCH, fetch(task.position, task.indices)
             except StopIteration:
                 kind, value, ended = ENDED, None, True
-            except Exception as error:
+            except BaseException as error:
                 kind, value = FAILED, failure(error)
         send(Reply(task.turn, task.number, kind, value))
 
@@ -233,7 +241,7 @@ class ThreadWorkers(Workers):
         self._tasks = [queue.SimpleQueue() for _ in range(count)]
         self._replies = queue.SimpleQueue()
         for worker, tasks in enumerate(self._tasks):
-            info = WorkerInfo(worker, count, seed + worker, job.dataset)
+            info = WorkerInfo(worker, count, (seed + worker) % 2**63, job.dataset)
             threading.Thread(
                 target=serve,
                 args=(job, info, init_fn, lambda error: error, tasks.get, self._replies.put),
@@ -286,7 +294,7 @@ class ProcessWorkers(Workers):
 
     def send(self, worker, task):
         slots, self._empty[worker] = self._empty[worker], []
-        with contextlib.suppress(OSError):  # receiving from it says why
+        with self._whole(), contextlib.suppress(OSError):  # receiving from it says why
             self._pipes[worker].send((task, slots))
 
     def receive(self, among, timeout):
@@ -300,7 +308,8 @@ class ProcessWorkers(Workers):
             if pipe in pipes:
                 worker = pipes[pipe]
                 try:
-                    data = pipe.recv_bytes()
+                    with self._whole():
+                        data = pipe.recv_bytes()
                 except (EOFError, OSError):
                     raise self._death_of(worker) from None
                 reply, slot = self._unpackers[worker].unpack(data)
@@ -308,6 +317,15 @@ class ProcessWorkers(Workers):
                     self._empty[worker].append(slot)
                 return reply
         raise self._death_of(ends[ready[0]])
+
+    @contextlib.contextmanager
+    def _whole(self):
+        """Ends the workers if Ctrl-C comes here: half a message would be left in the pipe."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.stop()
+            raise
 
     def _death_of(self, worker):
         process = self._processes[worker]
