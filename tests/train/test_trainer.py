@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import threading
 
 import numpy as np
 import pytest
@@ -270,6 +271,14 @@ def test_a_second_ctrl_c_ends_at_once():
         fit(trainer, 10)
     assert trainer.step == 6 and isinstance(trainer.error, KeyboardInterrupt)
     assert trainer.evaluate(loader(1))["loss"] == trainer.history[0]["val_loss"]
+
+
+def test_in_another_thread_signals_are_left_alone():
+    before, trainer = signal.getsignal(signal.SIGINT), classifier()
+    thread = threading.Thread(target=fit, args=(trainer, 1))
+    thread.start()
+    thread.join()
+    assert len(trainer.history) == 1 and signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_stop_in_the_last_step_of_an_epoch_still_ends_the_epoch():
