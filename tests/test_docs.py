@@ -58,6 +58,13 @@ def test_readme_python_runs(number, tmp_path):
     run(blocks(README, "python")[number], tmp_path)
 
 
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, id=path.name) for path in DOCUMENTS if path.name != "README.md"]
+)
+def test_blocks_of_other_documents_run_one_after_the_other(path, tmp_path):
+    run("\n".join(blocks(path.read_text(), "python")), tmp_path)
+
+
 @pytest.mark.parametrize("library", ["tinygrad_lessons", "torch"])
 def test_readme_loop_learns_with_either_import_line(library, tmp_path):
     if library == "torch":
