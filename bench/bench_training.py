@@ -64,3 +64,18 @@ def bench_epoch_of_100_steps_by_the_trainer(measure, taped, pytestconfig, number
     model, loss, optimizer, batches = nets.training_parts(taped, SMALLEST, x, y)
     trainer = import_module(f"{OURS}.train").Trainer(model, loss, optimizer)
     measure("fit(batches, epochs=1)", fit=trainer.fit, batches=batches)
+
+
+def bench_checkpoint_of_mlp_784_256_256_10(measure, ours, tmp_path, numbers):
+    """The whole state of a trainer, to a file that is on disk in the end."""
+    net = NETS["step of mlp 784-256-256-10 batch 128"]
+    model, loss, optimizer, batches = nets.training_parts(ours, net, *batch_of(net, numbers))
+    train = import_module(f"{OURS}.train")
+    trainer = train.Trainer(model, loss, optimizer)
+    trainer.fit(batches[:1], epochs=1)
+    measure(
+        "save(state_dict(), path)",
+        save=train.save_checkpoint,
+        state_dict=trainer.state_dict,
+        path=tmp_path / "checkpoint.safetensors",
+    )

@@ -9,7 +9,7 @@ and list stand for themselves and all else is a one-key object that names its ki
     {"dict": [[key, value], ...]}, {"OrderedDict": ...}, {"Counter": ...}
     {"tensor": [name, requires_grad]}, {"parameter": [name, requires_grad]}
 
-Beside it, `tinygrad_lessons.checksum` is the BLAKE2b sum of the whole file, taken with zeros in its own place.
+Beside it, `tinygrad_lessons.checksum` is the SHA-256 sum of the whole file, taken with zeros in its own place.
 Loading runs no code from the file: nothing is ever unpickled.
 """
 
@@ -24,7 +24,7 @@ from ._core import Parameter, Tensor, tensor
 
 _KEY = "tinygrad_lessons"
 _CHECKSUM = "tinygrad_lessons.checksum"
-_DIGITS = 32  # hexadecimal, of a checksum
+_DIGITS = 64  # hexadecimal, of a checksum
 _DICTS = {
     "dict": dict,
     "OrderedDict": OrderedDict,
@@ -233,10 +233,10 @@ def _place_of_checksum(data):
 
 
 def _checksum(data, at):
-    from hashlib import blake2b
+    from hashlib import sha256
 
     view = memoryview(data)
-    digest = blake2b(view[:at], digest_size=_DIGITS // 2)
+    digest = sha256(view[:at])
     digest.update(b"0" * _DIGITS)
     digest.update(view[at + _DIGITS :])
     return digest.hexdigest().encode()

@@ -4,6 +4,8 @@ import json
 import os
 import random
 import signal
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,8 +203,9 @@ def test_more_epochs_after_the_end(tmp_path):
         fit(more, 4, resume=tmp_path / "c")
     assert outcome(more)["model"] == outcome(whole)["model"]
     assert without_times(more.history) == without_times(whole.history)
+    again = classifier(callbacks=[ModelCheckpoint(tmp_path / "c")])
     with pytest.raises(ValueError, match="in epoch 2: epochs are counted"):
-        fit(classifier(), 1, resume=tmp_path / "c")
+        fit(again, 1, resume=tmp_path / "c")
 
 
 def test_state_dict_goes_on_without_a_file():
@@ -469,8 +472,29 @@ def test_a_folder_that_cannot_be_written_is_an_error_before_the_first_step(callb
     assert trainer.step == 0 and (tmp_path / "file").read_text() == "mine"
 
 
+def test_a_read_only_folder_is_an_error_before_the_first_step():
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:  # whom nothing is read-only to
+        os.seteuid(65534)
+    try:
+        for callback in (ModelCheckpoint(folder), CSVLogger(folder / "m.csv")):
+            trainer = classifier(callbacks=[callback])
+            with pytest.raises(PermissionError, match="Permission denied"):
+                fit(trainer)
+            assert trainer.step == 0
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.rmdir()
+
+
 def test_dev_full_is_an_error():
-    with pytest.raises(OSError, match="LRMonitor: No space left on device.*full"):
+    with (
+        pytest.warns(UserWarning, match="the lines are kept and tried again"),
+        pytest.raises(OSError, match="LRMonitor: No space left on device.*full"),
+    ):
         fit(classifier(callbacks=[LRMonitor("/dev/full")]))
 
 

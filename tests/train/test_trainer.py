@@ -3,13 +3,15 @@
 import math
 import os
 import signal
+import threading
 
 import numpy as np
 import pytest
 from runs import blobs, classifier, fit, loader, outcome
 
 import tinygrad_lessons as tg
-from tinygrad_lessons import nn, optim
+from tinygrad_lessons import nn, optim, transforms
+from tinygrad_lessons.datasets import Digits
 from tinygrad_lessons.train import (
     Callback,
     EarlyStopping,
@@ -190,13 +192,28 @@ def test_batch_transform_is_for_training_only():
 
     def transform(x, y):
         seen.append(len(x))
-        soft = nn.functional.one_hot(y, 3).float() if hasattr(nn.functional, "one_hot") else None
-        return x, tg.eye(3)[y] * 0.9 + 0.1 / 3 if soft is None else soft
+        return x, 0.9 * tg.eye(3)[y] + 0.1 / 3
 
     trainer = classifier(batch_transform=transform, metrics=["accuracy"])
     history = fit(trainer, 1)
     assert seen == [16, 16, 16, 16, 6]
     assert 0 < history[0]["train_accuracy"] < 1 and 0 < history[0]["val_accuracy"] <= 1
+
+
+def test_mixup_trains_with_soft_labels():
+    tg.manual_seed(0)
+    data = DataLoader(Digits("train"), batch_size=64, shuffle=True)
+    model = mlp(64, 10, hidden=(32,))
+    trainer = Trainer(
+        model,
+        nn.CrossEntropyLoss(),
+        optim.Adam(model.parameters(), lr=0.01),
+        metrics=["accuracy"],
+        batch_transform=transforms.MixUp(alpha=0.5, num_classes=10),
+    )
+    history = trainer.fit(data, DataLoader(Digits("val"), batch_size=128), 3)
+    # a mixed sample counts its share of the class that was chosen: less than all
+    assert 0.5 < history[-1]["train_accuracy"] < history[-1]["val_accuracy"] > 0.9
 
 
 def test_regression():
@@ -254,6 +271,14 @@ def test_a_second_ctrl_c_ends_at_once():
         fit(trainer, 10)
     assert trainer.step == 6 and isinstance(trainer.error, KeyboardInterrupt)
     assert trainer.evaluate(loader(1))["loss"] == trainer.history[0]["val_loss"]
+
+
+def test_in_another_thread_signals_are_left_alone():
+    before, trainer = signal.getsignal(signal.SIGINT), classifier()
+    thread = threading.Thread(target=fit, args=(trainer, 1))
+    thread.start()
+    thread.join()
+    assert len(trainer.history) == 1 and signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_stop_in_the_last_step_of_an_epoch_still_ends_the_epoch():

@@ -1,34 +1,47 @@
 """Training: the `Trainer`, its callbacks, metrics, checkpoints, and the folder a run leaves behind.
 
-All that the trainer uses can be used without it, in a loop of one's own:
+All that the trainer uses can be used without it, in a loop of one's own. This one goes on, if it was
+killed, where the newest checkpoint was taken:
 
 >>> import tempfile
 >>> import tinygrad_lessons as tg
 >>> from tinygrad_lessons import nn, optim, train
 >>> from tinygrad_lessons.datasets import Digits
 >>> from tinygrad_lessons.utils.data import DataLoader
->>> _ = tg.manual_seed(0)
->>> loader = DataLoader(Digits("train"), batch_size=32, shuffle=True)
->>> val = DataLoader(Digits("val"), batch_size=256)
->>> model, loss_fn = train.mlp(64, 10, hidden=(16,)), nn.CrossEntropyLoss()
->>> optimizer = optim.Adam(model.parameters())
->>> stopper = train.EarlyStopping("loss", patience=2)
->>> checkpoints = train.Checkpoints(tempfile.mkdtemp())
->>> for epoch in range(1, 4):
-...     _ = model.train()
-...     for x, y in loader:
-...         optimizer.zero_grad()
-...         loss_fn(model(x), y).backward()
-...         optimizer.step()
-...     figures = train.evaluate(model, loss_fn, val, ["accuracy"])
-...     state = {"model": dict(model.state_dict()), "optimizer": optimizer.state_dict()}
-...     state |= {"rng": train.get_rng_states(), "stopper": stopper.state_dict()}
-...     path = checkpoints.save(state, epoch)
-...     if stopper.step(figures, model):
-...         break
->>> stopper.restore(model)
->>> stopper.best_epoch, checkpoints.load()["optimizer"]["param_groups"][0]["lr"]
-(3, 0.001)
+>>> folder = tempfile.mkdtemp()
+>>> def run(epochs):
+...     tg.manual_seed(0)
+...     loader = DataLoader(Digits("train"), batch_size=32, shuffle=True)
+...     val = DataLoader(Digits("val"), batch_size=256)
+...     model, loss_fn = train.mlp(64, 10, hidden=(16,)), nn.CrossEntropyLoss()
+...     optimizer = optim.Adam(model.parameters())
+...     optimizer.param_groups[0]["lr"] = train.lr_find(
+...         model, loss_fn, optimizer, loader
+...     ).suggestions["valley"]
+...     stopper, checkpoints = train.EarlyStopping("loss"), train.Checkpoints(folder)
+...     parts = {"model": model, "optimizer": optimizer, "loader": loader, "stopper": stopper}
+...     begin = 0
+...     if checkpoints.steps():
+...         state = checkpoints.load()
+...         begin = state["epoch"]
+...         for name, part in parts.items():
+...             part.load_state_dict(state[name])
+...         train.set_rng_states(state["rng"])
+...     for epoch in range(begin + 1, epochs + 1):
+...         model.train()
+...         for x, y in loader:
+...             optimizer.zero_grad()
+...             loss_fn(model(x), y).backward()
+...             optimizer.step()
+...         stop = stopper.step(train.evaluate(model, loss_fn, val, ["accuracy"]), model)
+...         state = {name: part.state_dict() for name, part in parts.items()}
+...         checkpoints.save(state | {"epoch": epoch, "rng": train.get_rng_states()}, epoch)
+...         if stop:
+...             break
+...     stopper.restore(model)
+...     return begin, train.accuracy(*train.predict(model, val)) > 0.8
+>>> run(3), run(6)
+((0, True), (3, True))
 """
 
 from tinygrad_lessons.train.callbacks import (

@@ -25,7 +25,7 @@ class GradientStats(Callback):
                                     null of vectors
         weight, gradient            histograms of the last measured step: {"edges", "counts"}
 
-    The same is in `records`, by epoch, without a file.
+    Without a file, they are in `records`, a dict per epoch.
 
     Args:
         path: the file, `gradients.jsonl` in a run's folder; None: no file.
@@ -63,15 +63,14 @@ class GradientStats(Callback):
         self._sums = {}
         self._before = {}
         self._measured_epoch = 0
+        self._size = 0
 
     def on_fit_start(self, trainer):
-        """Begin the file with the epochs that there are."""
+        """Begin the file, or cut it to where the checkpoint was taken."""
         if not trainer.resumed:
-            self.records, self._sums, self._measured_epoch = [], {}, 0
+            self.records, self._sums, self._measured_epoch, self._size = [], {}, 0, 0
         if self._lines is not None:
-            self._lines.open(0)
-            for record in self.records:
-                self._lines.add(json_line(record))
+            self._lines.open(self._size)
 
     def _due(self, trainer):
         return trainer.epoch != self._measured_epoch or (trainer.step + 1) % self.every == 0
@@ -133,8 +132,9 @@ class GradientStats(Callback):
             "parameters": {name: _figures(sums) for name, sums in self._sums.items()},
         }
         self._sums = {}
-        self.records.append(record)
-        if self._lines is not None:
+        if self._lines is None:
+            self.records.append(record)
+        else:
             self._lines.add(json_line(record))
 
     def on_fit_end(self, trainer):
@@ -143,13 +143,16 @@ class GradientStats(Callback):
             self._lines.close()
 
     def state_dict(self):
-        """The epochs' figures, and the sums of the one under way."""
-        return {"records": self.records, "sums": self._sums, "measured": self._measured_epoch}
+        """The sums of the epoch under way, and the figures of those before, or how long their file is."""
+        state = {"sums": self._sums, "measured": self._measured_epoch}
+        if self._lines is None:
+            return state | {"records": self.records}
+        return state | {"size": self._lines.sync()}
 
     def load_state_dict(self, state):
         """Go on from a `state_dict`."""
-        self.records, self._sums = list(state["records"]), state["sums"]
-        self._measured_epoch = state["measured"]
+        self._sums, self._measured_epoch = state["sums"], state["measured"]
+        self.records, self._size = list(state.get("records", ())), state.get("size", 0)
 
 
 def _dense(gradient):

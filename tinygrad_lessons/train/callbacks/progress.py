@@ -1,12 +1,16 @@
 """How far training is, for who watches."""
 
 import sys
+from importlib.util import find_spec
 
 from .base import Callback
 
 
 def _in_notebook():
-    shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
+    """Whether this runs in a notebook that can show a bar of its own."""
+    if "IPython" not in sys.modules or find_spec("ipywidgets") is None:
+        return False
+    shell = sys.modules["IPython"].get_ipython()
     return shell is not None and "IPKernelApp" in shell.config
 
 
