@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 OURS = "tinygrad_lessons"
-PEERS = ("torch", "numpy", "jax")
+PEERS = ("torch", "numpy", "jax", "cv2")
 
 
 class Threads(Enum):
@@ -97,6 +97,14 @@ GROUPS = {
         Target("rmsprop over 1 of 10000000", 8),
         Target("adam over 10 of 1000", 15),
         *each("adam over 1000 of 100, sgd over 1000 of 100", [40, 30]),
+    ],
+    "Augmentation, batches of 256": [
+        *each(
+            "affine nearest 256x28x28, affine nearest 256x32x32, "
+            "affine bilinear 256x28x28, affine bilinear 256x32x32",
+            3,
+            peers=("cv2",),
+        ),
     ],
     "Training steps, Adam (1 or 2 threads, the better counts)": [
         *each(

@@ -149,7 +149,7 @@ class RandomErasing(Transform):
         self.p = probability(p, "RandomErasing")
         self.scale = interval(tuple(scale), "RandomErasing: scale")
         self.ratio = interval(tuple(ratio), "RandomErasing: ratio")
-        if not (0 <= self.scale[0] and self.scale[1] <= 1 and self.ratio[0] > 0):
+        if not (self.scale[0] >= 0 and self.scale[1] <= 1 and self.ratio[0] > 0):
             raise ValueError(
                 f"RandomErasing: expected scale between 0 and 1 and ratio above 0, not {scale} and {ratio}"
             )
