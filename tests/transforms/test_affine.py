@@ -8,6 +8,7 @@ from images import DTYPES, forward_matrix, image
 from scipy import ndimage
 
 import tinygrad_lessons as tg
+from tinygrad_lessons import transforms as T
 from tinygrad_lessons.transforms import functional as F
 
 pytestmark = pytest.mark.kernel
