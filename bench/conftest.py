@@ -89,6 +89,19 @@ def not_for_jax(request, framework):
 
 
 @pytest.fixture
+def opencv(framework):
+    """OpenCV, where it is what is measured."""
+    return framework if hasattr(framework, "warpAffine") else None
+
+
+@pytest.fixture(autouse=True)
+def not_for_opencv(request, framework):
+    """OpenCV runs what names it."""
+    if hasattr(framework, "warpAffine") and "opencv" not in request.fixturenames:
+        pytest.skip("images alone")
+
+
+@pytest.fixture
 def taped(framework):
     """The framework, where it has a tape."""
     if not hasattr(framework, "nn"):

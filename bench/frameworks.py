@@ -48,6 +48,8 @@ def load(variant):
         raise ImportError(f"expected the build in {variant.build}, found {module.__file__}")
     if variant.framework == "torch":
         module.set_num_threads(variant.threads)
+    if variant.framework == "cv2":
+        module.setNumThreads(variant.threads)
     if variant.framework == "numpy":
         return with_pytorchs_names(module)
     if variant.framework == "jax":

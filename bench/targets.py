@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 OURS = "tinygrad_lessons"
-PEERS = ("torch", "numpy", "jax")
+PEERS = ("torch", "numpy", "jax", "cv2")
 
 
 class Threads(Enum):
@@ -102,6 +102,14 @@ GROUPS = {
         *each("batches of 1 images, batches of 32 images, batches of 128 images", [6, 20, 12]),
         *each("batches of 1 table rows, batches of 32 table rows", [8, 60]),
         *each("batches of 128 table rows, batches of 2048 table rows", [90, 150]),
+    ],
+    "Augmentation, batches of 256": [
+        *each(
+            "affine nearest 256x28x28, affine nearest 256x32x32, "
+            "affine bilinear 256x28x28, affine bilinear 256x32x32",
+            3,
+            peers=("cv2",),
+        ),
     ],
     "Training steps, Adam (1 or 2 threads, the better counts)": [
         *each(

@@ -129,6 +129,28 @@ def test_epochs_and_samples_have_streams_of_their_own():
     assert len(set(noise)) == 3 * N
 
 
+def test_a_sample_does_not_depend_on_its_batch():
+    noise = []
+    for size in (1, 4, N):
+        tg.manual_seed(0)
+        noise.append([x for _, xs in DataLoader(Noisy(), size) for x in xs.tolist()])
+    assert noise[0] == noise[1] == noise[2]
+
+
+def test_a_generator_that_others_draw_from_goes_on_where_it_was():
+    generator = seeded(3)
+    loader = DataLoader(Noisy(), 4, shuffle=True, generator=generator)
+    batches = iter(loader)
+    next(batches), tg.rand(5, generator=generator)
+    state = loader.state_dict()
+    expected = [values(batch) for batch in batches] + [tg.rand(2, generator=generator).tolist()]
+    generator = seeded(4)
+    loader = DataLoader(Noisy(), 4, shuffle=True, generator=generator)
+    loader.load_state_dict(state)
+    resumed = [values(batch) for batch in loader] + [tg.rand(2, generator=generator).tolist()]
+    assert resumed == expected
+
+
 def test_the_default_generator_is_left_alone():
     tg.manual_seed(9)
     before = tg.rand(2).tolist()
@@ -277,7 +299,7 @@ def test_state_of_another_loader():
         ValueError, match=r"'batches': 6.* and 0 generators, this one has .*'batches': 5"
     ):
         DataLoader(Noisy(), 5).load_state_dict(state)
-    with pytest.raises(ValueError, match="this one has .* and 1 gen"):
+    with pytest.raises(ValueError, match="this one has .* and 1: build"):
         DataLoader(Noisy(), 4, generator=seeded(0)).load_state_dict(state)
     state = DataLoader(NoisyStream(), 4).state_dict()
     with pytest.raises(ValueError, match="'workers': 0.*this one has .*'workers': 2"):

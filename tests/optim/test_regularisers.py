@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 from optim_references import REFERENCES
-from optim_runs import OPTIONS, OURS, RULES, SHAPES, assert_same_path, problem, run
+from optim_runs import (
+    OPTIONS,
+    OURS,
+    RULES,
+    SHAPES,
+    assert_same_path,
+    problem,
+    reference_step,
+    run,
+)
 
 import tinygrad_lessons as tg
 from tinygrad_lessons import optim
@@ -31,7 +40,7 @@ def regularised(p, lr, *, l1=0.0, l2=0.0, group_lasso=0.0, max_norm=np.inf):
     if p.ndim < 2 or p.size == 0:
         return p
     rows = p.reshape(len(p), -1)
-    norm = np.linalg.norm(rows, axis=1, keepdims=True)
+    norm = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
     rows = rows * np.maximum(1 - lr * group_lasso * np.sqrt(rows.shape[1]) / norm, 0)
     norm = np.linalg.norm(rows, axis=1, keepdims=True)
     return (rows * np.minimum(1, max_norm / np.maximum(norm, 1e-300))).reshape(p.shape)
@@ -42,18 +51,18 @@ def by_reference(name, dtype, options, *, max_grad_norm=None, **after):
     rule = REFERENCES[RULES.get(name, name.lower())]
     starts, gradients = problem(dtype, gaps=True)
     params = [start.astype(np.float64) for start in starts]
-    states = [{} for _ in params]
+    states, whole = [{} for _ in params], {}
     path = []
     for t, row in enumerate(gradients):
         row = [None if g is None else g.astype(np.float64) for g in row]
         row = clipped(row, max_grad_norm) if max_grad_norm is not None else row
         lr = options["lr"] * (1.0 if t < 40 else 0.3)
+        now = [{**options, "lr": lr}] * len(row)
+        params = reference_step(rule, params, row, states, whole, now)
         for i, g in enumerate(row):
-            if g is not None:
-                params[i] = rule(params[i], g, states[i], **{**options, "lr": lr})
-                if after:
-                    params[i] = regularised(params[i], lr, **after)
-        path.append(list(params))
+            if g is not None and after:
+                params[i] = regularised(params[i], lr, **after)
+        path.append(params)
     return path
 
 
@@ -76,10 +85,12 @@ def test_max_grad_norm(name, dtype):
 @pytest.mark.kernel
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("after", AFTER, ids=str)
-def test_after_the_step(after, dtype):
-    options = {"lr": 0.02, "momentum": 0.9}
-    path = run(tg, ours("SGD", options, **after), dtype, gaps=True)
-    assert_same_path(path, by_reference("SGD", dtype, options, **after), dtype)
+@pytest.mark.parametrize("name", ["SGD", "Prodigy"])
+def test_after_the_step(name, after, dtype):
+    """Prodigy steps while it adds up, as no other does."""
+    options = {"SGD": {"lr": 0.02, "momentum": 0.9}, "Prodigy": {"lr": 0.02, "d0": 0.5}}[name]
+    path = run(tg, ours(name, options, **after), dtype, gaps=True)
+    assert_same_path(path, by_reference(name, dtype, options, **after), dtype)
 
 
 def test_they_would_be_missed():
@@ -161,7 +172,7 @@ def test_negative_ones_are_refused(key):
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("name", ["LAMB", "LARS", "SGD"])
+@pytest.mark.parametrize("name", ["LAMB", "LARS", "SGD", "Prodigy"])
 def test_the_number_of_threads_changes_nothing(name):
     rng = np.random.default_rng(0)
     values, gradient = rng.normal(size=(2, 500, 701)).astype(np.float32)

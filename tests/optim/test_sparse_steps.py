@@ -201,6 +201,16 @@ def test_layouts_and_empty_lookups(name):
     assert all(entry["step"] == 3 for entry in state.values())
 
 
+@pytest.mark.parametrize("wrong", [[1, 10**12], [1, -3], [3, 1], [3, 3]])
+def test_rows_overwritten_by_hand_are_checked(wrong):
+    table = table_with_gradient(tg)
+    table.grad = table.grad.coalesce()
+    table.grad._indices().numpy()[...] = wrong
+    with pytest.raises(IndexError, match=f"step: row {wrong[1]} after row {wrong[0]}.*of 4 rows"):
+        optim.SGD([table], lr=1.0).step()
+    assert table.tolist() == [[1, 1]] * 4
+
+
 def table_with_gradient(lib, sparse=True):
     table = lib.ones(4, 2).requires_grad_()
     lib.nn.functional.embedding(lib.tensor([1, 3, 1]), table, sparse=sparse).sum().backward()
@@ -273,3 +283,13 @@ def test_a_model_learns(name):
         optimizer.step()
     np.testing.assert_allclose(table.weight[:10].detach().numpy(), targets[:10], atol=0.05)
     assert table.weight[10:].tolist() == unseen
+
+
+def test_lookahead_around_a_rule_that_takes_it():
+    """Every second step the fast rows come half way back; rows without gradient stay."""
+    table = tg.ones(4, 2, dtype=tg.float64).requires_grad_()
+    lookahead = optim.Lookahead(optim.SGD([table], lr=1.0), k=2, alpha=0.5)
+    for _ in range(2):
+        look_up(tg, table, (np.array([1, 3, 1]), np.ones((3, 2))))
+        lookahead.step()
+    assert table.tolist() == [[1, 1], [-1, -1], [1, 1], [0, 0]]

@@ -8,6 +8,15 @@ import tinygrad_lessons as tg
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 CLASSES = ("</script><b>cat", HOSTILE, "dög & 'co'")
+SECTIONS = [
+    "Result",
+    "Curves",
+    "Predictions",
+    "Worst mistakes",
+    "Steps",
+    "Weights and gradients",
+    "Configuration",
+]
 CONFIG = """\
 seed = 3
 [data]

@@ -15,15 +15,6 @@ from PIL import Image
 from tinygrad_lessons import report
 from tinygrad_lessons.report.page import page, table
 
-SECTIONS = [
-    "Result",
-    "Curves",
-    "Predictions",
-    "Worst mistakes",
-    "Steps",
-    "Weights and gradients",
-    "Configuration",
-]
 TEXTS = "(s, of = document) => [...of.querySelectorAll(s)].map((e) => e.textContent)"
 
 
@@ -43,7 +34,7 @@ def opened(run_folder, open_page):
 def test_sections_and_headline(opened, run_folder):
     assert texts(opened, "h1") == ["run <b> & 'one'"]
     assert opened.run("document.title") == "run <b> & 'one'"
-    assert texts(opened, "h2") == texts(opened, "nav a") == SECTIONS
+    assert texts(opened, "h2") == texts(opened, "nav a") == folders.SECTIONS
     assert texts(opened, ".chip") == ["finished"]
     assert re.fullmatch(
         r"pets <b> · cnn · SGD · \d{4}-\d\d-\d\d \d\d:\d\d", texts(opened, "header p")[0]
@@ -279,7 +270,7 @@ def test_print_opens_what_is_folded(run_folder, open_page, tmp_path):
 
 def test_without_scripts_all_is_there(run_folder, chromium):
     text = write(run_folder).read_text()
-    for name in SECTIONS:
+    for name in folders.SECTIONS:
         assert f"<h2>{name}</h2>" in text
     assert text.count("<svg") == text.count("</svg>") > 10
     assert "://" not in text
@@ -321,12 +312,47 @@ def test_what_does_not_fit_becomes_a_note(run_folder, tmp_path):
     import tinygrad_lessons as tg
 
     tg.save(
-        {"logits": tg.zeros(4, 1), "target": tg.zeros(4)}, run_folder / "predictions.safetensors"
+        {"logits": tg.zeros(4, 1), "target": tg.zeros(4, dtype=tg.int64)},
+        run_folder / "predictions.safetensors",
     )
     assert notes() == [
         "predictions.safetensors: logits (4, 1) and targets (4,) are not those of a classifier: "
         "expected (n, classes) and (n,)"
     ]
+
+
+def test_one_logit_for_two_classes(run_folder, open_page):
+    import tinygrad_lessons as tg
+
+    saved = {
+        "logits": tg.tensor([[2.0], [-1.0], [0.5]]),
+        "target": tg.tensor([[1.0], [1.0], [0.0]]),
+    }
+    tg.save(saved, run_folder / "predictions.safetensors")
+    opened = open_page(report.write(run_folder))
+    assert texts(opened, ".matrix tbody td") == ["·", "1", "1", "1"]
+    # -log sigmoid(-1), and sigmoid(1) for how sure it was
+    assert f"loss {np.log(1 + np.e):.2f}" in texts(opened, ".mistakes p")[0]
+    assert f"{100 / (1 + np.exp(-1)):.1f} % sure" in texts(opened, ".mistakes p")[0]
+
+
+def test_predicted_numbers(run_folder, open_page):
+    import tinygrad_lessons as tg
+
+    true = np.array([0.0, 1.0, 2.0, 5.0])
+    values = true + [0.5, -0.5, 0.0, 1.0]
+    saved = {"logits": tg.tensor(values[:, None]), "target": tg.tensor(true)}
+    tg.save(saved, run_folder / "predictions.safetensors")
+    opened = open_page(report.write(run_folder), width=400)
+    assert opened.overflow() == 0
+    assert "Worst mistakes" not in texts(opened, "h2")
+    r2 = 1 - 1.5 / ((true - 2) ** 2).sum()
+    expected = f"4 test samples: mean absolute error 0.5, R² {r2:.4g}."
+    assert expected in texts(opened, "#predictions .hint")
+    points = opened.run(
+        "JSON.parse(document.querySelector('#predictions script').textContent).series[1].points"
+    )
+    assert [[float(point[2]), float(point[3])] for point in points] == np.c_[true, values].tolist()
 
 
 def test_a_perfect_run_has_no_mistakes(run_folder):
@@ -348,7 +374,7 @@ def test_a_diverged_run(run_folder, open_page):
         line["loss"] = None
     (run_folder / "steps.jsonl").write_text(folders.jsonl(steps))
     opened = open_page(write(run_folder))
-    assert texts(opened, "h2") == SECTIONS
+    assert texts(opened, "h2") == folders.SECTIONS
     opened.point(*opened.middle("#curves svg"))
     assert texts(opened, "#tip em")
 

@@ -48,7 +48,10 @@ def test_files(run_folder):
     assert [path.name for path in paths] == ["curves.png", "confusion.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
     (run_folder / "metrics.jsonl").unlink()
-    tg.save({"logits": tg.zeros(2), "target": tg.zeros(2)}, run_folder / "predictions.safetensors")
+    tg.save(
+        {"logits": tg.zeros(2), "target": tg.full((2,), 0.5)},
+        run_folder / "predictions.safetensors",
+    )
     assert report.write_pictures(run_folder) == []
 
 

@@ -119,6 +119,8 @@ def test_status(run_folder):
     assert status() == "running"
     age(1000)
     assert status() == "interrupted"
+    report.write(run_folder)
+    assert status() == "interrupted"  # a report is no sign of life
     slow = [line | {"seconds": 600.0} for line in folders.history()]
     (run_folder / "metrics.jsonl").write_text(folders.jsonl(slow))
     age(1000)

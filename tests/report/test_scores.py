@@ -51,11 +51,20 @@ def test_logits_that_are_not_finite():
     assert sorted(found.worst(3).tolist()) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("shape", [(3,), (3, 1)])
+def test_one_logit_for_two_classes(shape):
+    logits = np.array([2.0, -1.0, 0.5]).reshape(shape)
+    found = report.score(logits, np.array([1.0, 1.0, 0.0]).reshape(shape))
+    assert found.counts.tolist() == [[0, 1], [1, 1]]
+    # log(1 + e^∓x), binary cross-entropy
+    np.testing.assert_allclose(found.loss, np.log1p(np.exp([-2.0, 1.0, 0.5])))
+
+
 @pytest.mark.parametrize(
     ("logits", "target", "message"),
     [
-        (np.zeros(3), np.zeros(3), r"logits \(3,\) and targets \(3,\) are not those"),
-        (np.zeros((3, 1)), np.zeros(3), "not those of a classifier"),
+        (np.zeros(3), np.full(3, 2.0), r"logits \(3,\) and targets \(3,\) are not those"),
+        (np.zeros((3, 1)), np.full(3, 2.0), "not those of a classifier"),
         (np.zeros((0, 2)), np.zeros(0), "not those of a classifier"),
         (np.zeros((3, 2)), np.zeros(3), "whole numbers from 0 to 1"),
         (np.zeros((3, 2)), np.array([0, 1, 2]), "whole numbers from 0 to 1"),

@@ -296,6 +296,7 @@ cdef class MultiTensorStep:
 
     cdef int stand_in_rows(self, tg_optim_row *row, val g) except -1:
         """Give the kernel the rows of a row-sparse gradient, each once; or all, if others move on as well."""
+        cdef int64_t k, before = -1
         if self.hyper.weight_decay != 0:
             raise RuntimeError(f"weight_decay option is not compatible with sparse gradients: in {self.owner} it moves all "
                                "rows; set it to 0, or make the gradient dense by p.grad = p.grad.to_dense()")
@@ -306,6 +307,11 @@ cdef class MultiTensorStep:
             copy = wrap_rows(coalesced(g))
             g = (<RowSparse>copy).v
             row.grad, row.sparse, row.count = g.data, <const int64_t *>g.rows.data, g.rows.meta.numel
+            for k in range(row.count):  # who has the indices may have written to them
+                if not before < row.sparse[k] < g.meta.shape[0]:
+                    raise IndexError(f"step: row {row.sparse[k]} after row {before} in a coalesced gradient of "
+                                     f"{g.meta.shape[0]} rows; they must rise")
+                before = row.sparse[k]
         self.copies.append((None, copy))
         return 0
 

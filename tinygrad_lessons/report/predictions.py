@@ -1,33 +1,36 @@
-"""The sections of a classifier's predictions: matrix, scores per class, worst mistakes."""
+"""The sections of predictions: matrix, scores per class, worst mistakes; of numbers, how far they are off."""
 
 import math
 
 import numpy as np
 
-from tinygrad_lessons.report.charts import HIT, MISS
+from tinygrad_lessons.report.charts import HIT, MISS, TRAIN, Line, line_chart
 from tinygrad_lessons.report.markup import markup, tag
 from tinygrad_lessons.report.page import grid, note, table
 from tinygrad_lessons.report.png import data_uri
 from tinygrad_lessons.report.run import class_names
-from tinygrad_lessons.report.scales import percent
-from tinygrad_lessons.report.scores import score
+from tinygrad_lessons.report.scales import number, percent
+from tinygrad_lessons.report.scores import is_binary, score
 
 CELLS = 25  # classes up to which a confusion matrix has its numbers
 WORST = 24
+POINTS = 1000  # predicted numbers that are drawn, evenly from all
 
 
 def sections(run, images, classes):
-    """Sections of a classifier's predictions: matrix and scores, and its worst mistakes."""
+    """Sections of predictions: of classes matrix, scores and the worst mistakes; of numbers a chart."""
     if run.predictions is None:
         return []
     split = run.predictions.split
     split = {"val": "validation", "train": "training"}.get(split, split)
+    logits, target = run.predictions.logits, run.predictions.target
+    if target.dtype.kind == "f" and logits.size == target.size and not is_binary(target):
+        return [("Predictions", _numbers(logits.ravel(), target.ravel(), split))]
     try:
-        scores = score(run.predictions.logits, run.predictions.target)
+        scores = score(logits, target)
     except ValueError as error:
-        return [
-            ("Predictions", note(f"predictions.safetensors: {str(error).removeprefix('score: ')}"))
-        ]
+        told = str(error).removeprefix("score: ")
+        return [("Predictions", note(f"predictions.safetensors: {told}"))]
     count = len(scores.counts)
     remark = None
     if classes is not None and len(classes) != count:
@@ -48,6 +51,25 @@ def sections(run, images, classes):
         ),
         ("Worst mistakes", _mistakes(scores, run.predictions.indices, images, classes)),
     ]
+
+
+def _numbers(values, target, split):
+    """Predicted numbers against the true ones, which lie on a line where they agree."""
+    errors = values.astype(np.float64) - target
+    spread = float(((target - target.mean(dtype=np.float64)) ** 2).sum())
+    r2 = 1 - float((errors**2).sum()) / spread if spread else math.nan
+    said = (
+        f"{len(target):,} {split} samples: mean absolute error {number(float(abs(errors).mean()))}, "
+        f"R² {number(r2)}."
+    )
+    shown = np.linspace(0, len(target) - 1, min(len(target), POINTS)).astype(int)
+    ends = [float(target.min()), float(target.max())]
+    lines = [
+        Line("equal", ends, ends, "var(--best)"),
+        Line("predicted", target[shown].tolist(), values[shown].tolist(), TRAIN, "points"),
+    ]
+    chart = line_chart("predicted by true value", lines, x_label="true value")
+    return markup(tag("p", said, class_="hint"), grid(chart))
 
 
 def _confusion(scores, classes):

@@ -50,6 +50,12 @@ class Run:
     status: str = "interrupted"
 
     @property
+    def written(self):
+        """When the run last wrote one of its files, in seconds since 1970; reports do not count."""
+        files = [self.path / name for name in (*FILES.values(), "checkpoints")]
+        return max(file.stat().st_mtime for file in files if file.exists())
+
+    @property
     def seconds(self):
         """How long it took: by the result, or the sum over the epochs; None if neither says."""
         if is_number(self.result.get("seconds")):
@@ -144,10 +150,9 @@ def _status(run):
     if run.result:
         stopped = str(run.result.get("stopped_by") or "")
         return "interrupted" if "interrupt" in stopped.lower() else "finished"
-    newest = max(file.stat().st_mtime for file in run.path.iterdir())
     seconds = [line["seconds"] for line in run.history if is_number(line.get("seconds"))]
     patience = max(ABANDONED, 3 * max(seconds, default=0))
-    return "running" if time.time() - newest < patience else "interrupted"
+    return "running" if time.time() - run.written < patience else "interrupted"
 
 
 def _toml(file, notes):

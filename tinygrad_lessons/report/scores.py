@@ -56,8 +56,8 @@ def score(logits, target):
     the harmonic mean of both (van Rijsbergen, Information Retrieval, 1979).
 
     Args:
-        logits: shape (n, classes), n >= 1.
-        target: class indices, shape (n,).
+        logits: shape (n, classes), n >= 1; or as many as targets, one for class 1 each.
+        target: class indices, shape (n,); with one logit each 0.0 or 1.0, of any shape.
 
     Raises:
         ValueError: these are not the logits and targets of a classifier.
@@ -70,6 +70,10 @@ def score(logits, target):
         ([[1, 0], [1, 1]], [0.5, 1.0], [1.0, 0.5])
     """
     logits, target = np.asarray(logits, np.float64), np.asarray(target)
+    if logits.size == target.size and is_binary(target):
+        # the sigmoid of a logit is the softmax of 0 and the logit
+        logits = np.stack([np.zeros(logits.size), logits.ravel()], axis=1)
+        target = target.ravel().astype(np.int64)
     if (
         logits.ndim != 2
         or logits.shape[1] < 2
@@ -102,3 +106,15 @@ def score(logits, target):
             -log_shares[rows, target],
             target,
         )
+
+
+def is_binary(target):
+    """Whether targets are floats 0 and 1, as for binary cross-entropy.
+
+    Example:
+        >>> import numpy as np
+        >>> from tinygrad_lessons.report.scores import is_binary
+        >>> is_binary(np.array([0.0, 1.0])), is_binary(np.array([0, 1])), is_binary(np.array([0.5]))
+        (True, False, False)
+    """
+    return target.dtype.kind == "f" and bool(np.isin(target, (0, 1)).all())

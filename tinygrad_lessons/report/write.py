@@ -44,7 +44,7 @@ def write(folder, images=None, classes=None):
         ("Configuration", _made(sections.configuration, run)),
         ("Notes", notes),
     ]
-    when = datetime.fromtimestamp(max(file.stat().st_mtime for file in run.path.iterdir()))
+    when = datetime.fromtimestamp(run.written)
     kinds = [run.config.get(part) for part in ("data", "model", "optimizer")]
     said = [kind["name"] for kind in kinds if isinstance(kind, dict) and "name" in kind]
     subtitle = " · ".join([*map(str, said), f"{when:%Y-%m-%d %H:%M}"])
