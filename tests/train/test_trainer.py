@@ -324,10 +324,14 @@ def test_last_batch_of_one_sample():
     classifier().fit(loader(batch_size=69, drop_last=True), epochs=1)
 
 
-@pytest.mark.parametrize("batch", [tg.ones(3, 2), (tg.ones(3, 2),), 7, [1, 2, 3]], ids=str)
+@pytest.mark.parametrize(
+    "batch", [tg.ones(3, 2), tg.ones(2, 2), (tg.ones(3, 2),), 7, [1, 2, 3]], ids=str
+)
 def test_batches_that_are_no_pairs(batch):
     with pytest.raises(ValueError, match="fit: the loader gave a .*expected pairs of a batch"):
         classifier().fit([batch], epochs=1)
+    with pytest.raises(ValueError, match="evaluate: the loader gave a "):
+        classifier().evaluate([batch])
 
 
 @pytest.mark.parametrize(

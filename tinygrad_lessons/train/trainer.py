@@ -326,11 +326,7 @@ class Trainer:
             FloatingPointError: the loss is not finite.
             ValueError: batch norm was given a single sample, or the batch is no pair.
         """
-        try:
-            input, target = batch
-        except (ValueError, TypeError):
-            pair_of(batch, "fit")  # says what it is instead
-            raise
+        input, target = pair_of(batch, "fit")
         count = len(target) if type(target) is Tensor else batch_size(target)
         try:
             output = self.model(input)

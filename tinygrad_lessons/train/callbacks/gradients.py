@@ -27,6 +27,8 @@ class GradientAccumulation(Callback):
     3
     """
 
+    order = -1  # before those who count steps
+
     def __init__(self, batches: int):
         if not isinstance(batches, int) or batches < 1:
             raise ValueError(f"GradientAccumulation: got {batches!r} batches: expected 1 or more")
