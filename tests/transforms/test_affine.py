@@ -11,6 +11,7 @@ from PIL import Image
 from scipy import ndimage, stats
 
 import tinygrad_lessons as tg
+from tinygrad_lessons import transforms as T
 from tinygrad_lessons.transforms import functional as F
 
 pytestmark = pytest.mark.kernel
