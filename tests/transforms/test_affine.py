@@ -1,13 +1,17 @@
 """Affine maps against SciPy's and Pillow's, and the amounts that are drawn against their ranges."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from images import DTYPES, forward_matrix, image
-from scipy import ndimage
+from PIL import Image
+from scipy import ndimage, stats
 
 import tinygrad_lessons as tg
+from tinygrad_lessons import transforms as T
 from tinygrad_lessons.transforms import functional as F
 
 pytestmark = pytest.mark.kernel
