@@ -50,7 +50,7 @@ package: $(VENV)/built  ## build the source distribution, install it elsewhere, 
 	$(PY) -m build --sdist --outdir $(VENV)/sdist
 	$(PYTHON) -m venv $(VENV)/installed
 	$(VENV)/installed/bin/pip install --quiet $(VENV)/sdist/*.tar.gz
-	cd $(VENV)/installed && bin/tgl info && bin/tgl train digits --epochs 1 --out run
+	cd $(VENV)/installed && bin/tgl info && bin/tgl train digits --model cnn --epochs 1 --out run
 
 lint: $(VENV)/lint  ## check style and layout
 	$(VENV)/bin/ruff check

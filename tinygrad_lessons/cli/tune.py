@@ -55,9 +55,14 @@ def add_parser(commands):
     search.add_argument(
         "--jobs", type=count, default=1, metavar="N", help="processes on this machine (default: 1)"
     )
-    search.add_argument("--study", metavar="NAME", help="its name in the storage")
     search.add_argument(
-        "--storage", metavar="URL", help="database shared by machines (default: DIR/study.db)"
+        "--study", metavar="NAME", help="its name in the storage (default: DATASET-MODEL)"
+    )
+    search.add_argument(
+        "--storage",
+        metavar="URL",
+        help="database that machines share: those that name the same study work on it together "
+        "(default: DIR/study.db)",
     )
     search.add_argument(
         "--heartbeat",
@@ -110,11 +115,11 @@ def _begun(args):
     config = config_of(args)
     space = read_toml(args.space) if args.space else tune.default_space(config)
     space = tune.checked_space(space, config)
-    name = f"tune-{config.data['name']}-{config.model['name'].replace(':', '.')}"
-    folder = RunFolder(args.out) if args.out else RunFolder.new("runs", name)
+    name = f"{config.data['name']}-{config.model['name'].replace(':', '.')}"
+    folder = RunFolder(args.out) if args.out else RunFolder.new("runs", f"tune-{name}")
     search = {"trials": 50, "sampler": args.sampler or "tpe"}
     search["pruner"] = args.pruner or "hyperband"
-    search["study"] = args.study or folder.path.name
+    search["study"] = args.study or name
     if args.storage:
         search["storage"] = args.storage
     return folder.path, {"search": search, "space": space, "config": config.to_dict()}

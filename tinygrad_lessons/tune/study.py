@@ -36,7 +36,7 @@ def open_study(plan):
     Raises:
         ConfigError: the storage cannot be used.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # what fails a trial is raised, too
     sampler = make_sampler(plan.sampler, plan.seed, plan.space, plan.parallel)
     pruner = make_pruner(plan.pruner, plan.epochs)
     return optuna.create_study(
