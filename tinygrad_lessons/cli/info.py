@@ -10,7 +10,7 @@ def add_parser(commands):
         help="show the version, the instruction set in use, threads",
         description="Show the version of tinygrad_lessons and what its engine runs on. "
         "TGL_ISA=baseline|avx2|avx512 in the environment forces an instruction set.",
-        allow_abbrev=False,
+        epilog="examples:\n  tgl info",
     )
     parser.set_defaults(run=run)
 

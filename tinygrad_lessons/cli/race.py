@@ -6,7 +6,7 @@ import math
 import sys
 
 from tinygrad_lessons._figure import REMEDY, available
-from tinygrad_lessons.cli.train import number
+from tinygrad_lessons.cli.parser import number
 from tinygrad_lessons.optim.surfaces import SURFACES
 from tinygrad_lessons.race import (
     RACERS,
@@ -36,8 +36,9 @@ def add_parser(commands):
         "of gradients, in each run the same start and the same noise or batches; the learning "
         "rate of each is tuned on the same grid, in runs of their own. The same arguments give "
         "the same race.",
-        epilog="Example: tgl race --surface rosenbrock --optimizers sgd,nesterov,adam",
-        allow_abbrev=False,
+        epilog="examples:\n"
+        "  tgl race --surface rosenbrock --optimizers sgd,nesterov,adam\n"
+        "  tgl race --task digits --optimizers adam,lion --budget 200",
     )
     parser.set_defaults(run=run)
 

@@ -147,7 +147,8 @@ class Synthetic(TensorDataset):
         features, labels = type(self)._make(samples, noise, generator=generator, **options)
         if split != "all":
             groups = labels.numpy() if self.classes else np.zeros(samples, int)
-            chosen = tg.from_numpy(split_indices(groups, seed)[split])
+            # another seed than the points': a permutation sorts the stream that they were drawn from
+            chosen = tg.from_numpy(split_indices(groups, seed + 1)[split])
             features, labels = features[chosen], labels[chosen]
         self.features, self.labels = features, labels
         super().__init__(features, labels)

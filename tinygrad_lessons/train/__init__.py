@@ -93,7 +93,7 @@ from tinygrad_lessons.train.metrics import (
     root_mean_squared_error,
     top_k_accuracy,
 )
-from tinygrad_lessons.train.models import mlp
+from tinygrad_lessons.train.models import cnn, mlp
 from tinygrad_lessons.train.modes import set_mode, wants_closure
 from tinygrad_lessons.train.rng import get_rng_states, set_rng_states
 from tinygrad_lessons.train.run_folder import RunFolder
@@ -134,6 +134,7 @@ __all__ = [
     "Trainer",
     "accuracy",
     "auc",
+    "cnn",
     "confusion_matrix",
     "evaluate",
     "f1_score",
