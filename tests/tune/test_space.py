@@ -88,7 +88,9 @@ def test_the_best_configuration_trains_to_the_value_of_its_trial():
 
 
 def test_the_value_follows_the_monitored_metric():
-    study = tune({"optimizer.lr": [0.01]}, config=tiny(monitor="val_accuracy"), trials=1, quiet=True)
+    study = tune(
+        {"optimizer.lr": [0.01]}, config=tiny(monitor="val_accuracy"), trials=1, quiet=True
+    )
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
     (trial,) = study.trials
     assert trial.value == max(trial.intermediate_values.values()) > 0.3
