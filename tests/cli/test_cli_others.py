@@ -129,6 +129,44 @@ def test_predict_images(trained, tmp_path, capsys):
         assert hits >= (9 if name == "large" else 10), name
 
 
+@pytest.mark.parametrize("target", ["kind", "weight"])
+def test_a_table_is_learnt_and_predicted(target, tmp_path, capsys):
+    """kind is a where colour is red; weight is 100 or 200 by kind."""
+    rows = [("red", "a", 100 + i % 5) if i % 3 else ("green", "b", 200 + i % 5) for i in range(200)]
+    table = tmp_path / "fruit.csv"
+    table.write_text("colour,kind,weight\n" + "".join(f"{c},{k},{w}\n" for c, k, w in rows))
+    data = ["--set", f"data.path={table}", "--set", f"data.target={target}"]
+    arguments = [
+        "--hidden",
+        "16",
+        "--dropout",
+        "0",
+        "--lr",
+        "0.01",
+        "--epochs",
+        "60",
+        "--patience",
+        "60",
+    ]
+    if target == "weight":  # whose numbers are large
+        arguments += ["--epochs", "400", "--lr", "0.1", "--patience", "400"]
+    assert call("train", "csv", *data, *arguments, "--out", tmp_path / "run") == 0
+    other = "weight" if target == "kind" else "kind"
+    lines = {"kind": ["red,101", "green,203"], "weight": ["red,a", "green,b"]}[target]
+    (tmp_path / "new.csv").write_text("\n".join([f"colour,{other}", *lines]) + "\n")
+    capsys.readouterr()
+    assert call("predict", tmp_path / "run", tmp_path / "new.csv") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    if target == "kind":
+        assert ": a (" in first and ": b (" in second
+    else:
+        assert float(first.split(": ")[1]) == pytest.approx(102, abs=5)
+        assert float(second.split(": ")[1]) == pytest.approx(202, abs=5)
+    (tmp_path / "wrong.csv").write_text("colour\nred\n")
+    assert call("predict", tmp_path / "run", tmp_path / "wrong.csv") == 2
+    assert "there is no column" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

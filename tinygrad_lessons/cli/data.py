@@ -101,6 +101,8 @@ def run_show(args):
     strength = config.train.augment_strength
     transform = transforms.Compose([make_transform(table, strength) for table in config.augment])
     images = splits.train.tensors[0][: args.images]
-    transforms.show(images, transform).savefig(args.out)
+    names = ", ".join(table["name"] for table in config.augment)
+    title = f"{config.data['name']}: {names}"
+    transforms.show(images, transform, title=title).savefig(args.out)
     print(f"written: {args.out}")
     return 0

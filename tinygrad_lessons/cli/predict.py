@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from pathlib import Path
 
 import tinygrad_lessons as tg
 from tinygrad_lessons.cli.inputs import read_inputs
@@ -17,7 +18,8 @@ def add_parser(commands):
         help="predict the classes of images, or of rows of numbers",
         description="Predict classes with the best weights of a run. A file is an image (PNG, "
         "JPEG and what else Pillow reads: made grey and resized as the model needs it), an array "
-        "(.npy, one sample or many) or a table (.csv, a row per sample). Values of images run "
+        "(.npy, one sample or many) or a table (.csv, a row of values per sample; of a model that "
+        "was trained on a table, one with the same columns). Values of images run "
         "from 0 to 1, so those of bytes are divided by 255.",
         epilog="examples:\n"
         "  tgl predict runs/mine seven.png three.png\n"
@@ -39,7 +41,9 @@ def run(args):
     loaded = load_run(args.folder)
     rows = []
     for file in args.files:
-        samples = read_inputs(file, loaded.shape, args.invert)
+        samples = loaded.read_table(file) if Path(file).suffix.lower() == ".csv" else None
+        if samples is None:
+            samples = read_inputs(file, loaded.shape, args.invert)
         names = [file] if len(samples) == 1 else [f"{file}[{i}]" for i in range(len(samples))]
         rows += zip(names, outputs_of(loaded, samples), strict=True)
     for name, values in rows:

@@ -73,6 +73,23 @@ def csv(
     return Splits(first, *rest, first.classes)
 
 
+def csv_features(path, options):
+    """The rows of another table with the same columns, encoded as a `csv` set was for training.
+
+    Args:
+        path: of the file; it may lack the target.
+        options: those of the `csv` set, from whose training rows means and categories come.
+
+    Raises:
+        DatasetError: a file cannot be read, or the columns are others.
+    """
+    like = csv(**options).train
+    like.target_column = None
+    return datasets.CSVDataset(
+        path, split="all", like=like, missing=options["missing"], delimiter=options["delimiter"]
+    ).features
+
+
 def _downloaded(name, kind):
     """The function of a set with training and test images in files."""
 

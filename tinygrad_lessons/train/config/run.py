@@ -20,6 +20,7 @@ from tinygrad_lessons.train.callbacks import (
 )
 from tinygrad_lessons.train.config.build import EVAL_BATCH_SIZE, build, judges, load_data
 from tinygrad_lessons.train.config.components import make_model
+from tinygrad_lessons.train.config.data import csv_features
 from tinygrad_lessons.train.config.schema import Config, better_is
 from tinygrad_lessons.train.config.signature import ConfigError
 from tinygrad_lessons.train.evaluation import evaluate, predict
@@ -223,6 +224,13 @@ class Loaded:
         loss, metrics = judges(splits)
         metrics = evaluate(self.model, loss, loader, metrics)
         return metrics, *predict(self.model, loader)
+
+    def read_table(self, path):
+        """The rows of a CSV file as the model takes them, if it was trained on a table; else None."""
+        if self.config.data["name"] != "csv":
+            return None
+        options = {name: value for name, value in self.config.data.items() if name != "name"}
+        return csv_features(path, options)
 
 
 def load_run(path):
