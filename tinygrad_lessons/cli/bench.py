@@ -18,7 +18,7 @@ def add_parser(commands):
         description="Measure this engine and the other frameworks installed here (PyTorch, NumPy, JAX) "
         "by turns, each in a process of its own; print times, ratios, targets and distances to this "
         "machine's own limit; leave results.json and roofline.png. A full run takes about ten minutes.",
-        epilog='examples:\n  tgl bench --quick -k "add of 4"',
+        epilog="examples:\n  tgl bench --quick -k softmax",
     )
     command.add_arguments(parser)
     parser.set_defaults(run=command.run)
