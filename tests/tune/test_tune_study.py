@@ -104,6 +104,49 @@ def test_the_trial_of_a_killed_process_is_tried_again(tmp_path):
     assert 12 <= finished(study) <= 13
 
 
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    program = (
+        "from tune_objectives import slow_parabola\n"
+        "from tinygrad_lessons.tune import tune\n"
+        "if __name__ == '__main__':\n"
+        "    tune(slow_parabola, trials=10**6, jobs=2, storage='study.db', quiet=True)\n"
+    )
+    script, storage = tmp_path / "search.py", f"sqlite:///{tmp_path}/study.db"
+    script.write_text(program)
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    started = subprocess.Popen([sys.executable, script], cwd=tmp_path, env=env)
+    try:
+        wait_for(lambda: workers(storage, least=2))
+    finally:
+        started.kill()
+        started.wait()
+    wait_for(lambda: not any(map(lives, workers(storage))))
+
+
+def workers(storage, least=1):
+    """The processes that have finished a trial of the study; none, if there are fewer than that."""
+    try:
+        trials = optuna.load_study(study_name="study", storage=storage).trials
+    except Exception:  # the file is being made
+        return set()
+    found = {trial.user_attrs["process"] for trial in trials if trial.state == TrialState.COMPLETE}
+    return found if len(found) >= least else set()
+
+
+def lives(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 def test_all_processes_killed_is_an_error_and_the_study_goes_on(tmp_path):
     storage = tmp_path / "study.db"
     with pytest.raises(ChildProcessError, match=r"exit codes -9, -9\) with 0 of 4 trials finished"):

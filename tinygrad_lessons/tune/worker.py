@@ -1,5 +1,6 @@
 """One process of a study."""
 
+import multiprocessing
 import os
 import time
 import warnings
@@ -21,9 +22,10 @@ def work(study, objective, trials, heartbeat, quiet=False):
     """Run trials until the study has that many finished ones.
 
     The last trials of other processes are waited for: if their process dies, they are run here.
+    A process ends, after its trial, when the one that started it is gone.
     """
-    storage, seen = study._storage, set()
-    while True:
+    storage, seen, parent = study._storage, set(), multiprocessing.parent_process()
+    while parent is None or parent.is_alive():
         _fail_the_dead(study)
         found = study.get_trials(deepcopy=False)
         for trial in found if is_heartbeat_enabled(storage) else ():
