@@ -11,6 +11,10 @@ def of_batches(mode):
     return [pytest.param(side, mode, id=f"affine {mode} {COUNT}x{side}x{side}") for side in SIDES]
 
 
+def transforms_of(framework):
+    return pytest.importorskip(f"{framework.__name__}.transforms", reason="no transforms here")
+
+
 @pytest.mark.parametrize("side, mode", of_batches("nearest") + of_batches("bilinear"))
 def bench_affine(measure, framework, opencv, numbers, side, mode):
     """Ours draws the amounts, too; OpenCV gets its matrices made before, and memory to write to."""
@@ -26,9 +30,7 @@ def bench_affine(measure, framework, opencv, numbers, side, mode):
             warp=opencv.warpAffine, work=work, size=(side, side), flags=flags, moved=8 * images.size,
         )  # fmt: skip
         return
-    transforms = pytest.importorskip(
-        f"{framework.__name__}.transforms", reason="no transforms here"
-    )
+    transforms = transforms_of(framework)
     augment = transforms.RandomAffine(
         15, translate=(0.1, 0.1), scale=(0.9, 1.1), shear=10,
         interpolation=transforms.InterpolationMode(mode),
@@ -41,8 +43,7 @@ def bench_affine(measure, framework, opencv, numbers, side, mode):
     "name", ["RandomAffine", "RandomCrop", "RandomResizedCrop", "GaussianBlur", "ColorJitter"]
 )
 def bench_transform(measure, ours, numbers, name, dtype):
-    from tinygrad_lessons import transforms
-
+    transforms = transforms_of(ours)
     arguments = {"RandomAffine": (15,), "ColorJitter": (0.2, 0.2, 0.2, 0.1), "GaussianBlur": (5,)}
     augment = getattr(transforms, name)(*arguments.get(name, (28,)))
     x = numbers(64, 3, 32, 32, high=200 if dtype == "uint8" else 0.9)
