@@ -18,8 +18,9 @@ def trial_seed(seed, index):
 def index_of(study, trial):
     """How many trials came before this one, without those that failed: they are tried again."""
     failed = optuna.trial.TrialState.FAIL
-    before = study.get_trials(deepcopy=False)[: trial.number]
-    return sum(one.state != failed for one in before)
+    # of the storage: Hyperband hands out studies that hold one of its brackets alone
+    every = study._storage.get_all_trials(study._study_id, deepcopy=False)
+    return sum(one.state != failed for one in every[: trial.number])
 
 
 class SeededSampler(optuna.samplers.BaseSampler):
