@@ -13,6 +13,7 @@ from tune_objectives import AlwaysKilled, KilledOnce, parabola, slow_parabola
 
 from tinygrad_lessons.train.config import ConfigError
 from tinygrad_lessons.tune import PRUNERS, SAMPLERS, tune
+from tinygrad_lessons.tune.samplers import make_pruner, make_sampler
 
 
 def run(objective=parabola, **options):
@@ -33,6 +34,21 @@ def test_the_same_seed_gives_the_same_trials(sampler):
     assert first == again
     assert first != other
     assert len({point["x"] for point in first}) == 12
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_no_trial_repeats_another(pruner):
+    """Hyperband shows a sampler only the trials of one bracket."""
+    sampler, pruner = make_sampler("random", seed=0), make_pruner(pruner, epochs=5)
+    study = optuna.create_study(sampler=sampler, pruner=pruner)
+
+    def reports(trial):
+        trial.report(parabola(trial), 1)
+        trial.should_prune()  # from here on there are brackets
+        return trial.params["x"]
+
+    study.optimize(reports, n_trials=12)
+    assert len({trial.params["x"] for trial in study.trials}) == 12
 
 
 def test_tpe_beats_random_on_a_parabola():

@@ -69,15 +69,19 @@ def _fail_the_dead(study):
 def _say(study, trial):
     value = "-" if trial.value is None else f"{trial.value:.6g}"
     state = {TrialState.PRUNED: "given up", TrialState.COMPLETE: "done"}.get(trial.state, "failed")
-    options = ", ".join(
-        f"{name.partition('.')[2] or name} {_short(value)}" for name, value in trial.params.items()
-    )
+    options = ", ".join(f"{_option(name)} {_short(value)}" for name, value in trial.params.items())
     best = f"; best {study.best_value:.6g}" if _has_best(study) else ""
     print(f"trial {trial.number} [{os.getpid()}]: {value} ({state}{best}): {options}", flush=True)
 
 
 def _has_best(study):
     return any(t.state == TrialState.COMPLETE for t in study.get_trials(deepcopy=False))
+
+
+def _option(name):
+    """Without its table, unless it is what the table is about: lr, but optimizer."""
+    table, _, option = name.partition(".")
+    return table if option in ("", "name") else option
 
 
 def _short(value):
