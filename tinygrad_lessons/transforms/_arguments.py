@@ -1,5 +1,6 @@
 """Forms that arguments come in, as torchvision takes them."""
 
+import math
 from numbers import Number
 
 
@@ -14,14 +15,14 @@ def pair(value, name):
 
 
 def interval(value, name, least=None):
-    """(-value, value) of a number, or the two of a sequence, in order and not below `least`."""
+    """(-value, value) of a number, or the two of a sequence: finite, in order and not below `least`."""
     if isinstance(value, Number):
         if value < 0:
             raise ValueError(f"{name}: a single number must not be negative, but is {value}")
         value = (-value, value)
     values = tuple(float(each) for each in value)
-    if len(values) != 2 or not values[0] <= values[1]:
-        raise ValueError(f"{name}: expected a number, or two in order, not {value!r}")
+    if len(values) != 2 or not -math.inf < values[0] <= values[1] < math.inf:
+        raise ValueError(f"{name}: expected a finite number, or two in order, not {value!r}")
     if least is not None and values[0] < least:
         raise ValueError(f"{name}: expected values of at least {least}, not {value!r}")
     return values
