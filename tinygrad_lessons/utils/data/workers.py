@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 import weakref
+from collections import deque
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import connection
@@ -381,18 +382,22 @@ def _process_main(job, info, init_fn, pipe, inherited):
     random.seed(info.seed)
     np.random.seed(info.seed % 2**32)
     parent = multiprocessing.parent_process().sentinel
-    packer, outbox = Packer(), queue.SimpleQueue()
+    packer, outbox, tasks = Packer(), queue.SimpleQueue(), deque()
 
     def receive():
-        if pipe not in connection.wait([pipe, parent]):
-            return None
-        try:
-            task, slots = pipe.recv()
-        except (EOFError, OSError):
-            return None
-        for slot in slots:
-            packer.give_back(slot)
-        return task
+        while not tasks or pipe.poll():  # all that has come: what nobody waits for is not loaded
+            if pipe not in connection.wait([pipe, parent]):
+                return None
+            try:
+                task, slots = pipe.recv()
+            except (EOFError, OSError):
+                return None
+            if task is None:
+                return None
+            for slot in slots:
+                packer.give_back(slot)
+            tasks.append(task)
+        return tasks.popleft()
 
     def send(reply):
         try:
