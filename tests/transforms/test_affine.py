@@ -202,6 +202,8 @@ def test_random_rotation_turns_the_other_way():
         (lambda x: F.rotate(x, math.inf, expand=True), ValueError, "finite"),
         (lambda x: F.affine(x, 0, (0, 0), 1, 90), ValueError, "90 degrees"),
         (lambda x: F.affine(x, 0, (0, 0), 1, (0, -270.0)), ValueError, "90 degrees"),
+        (lambda x: T.RandomAffine(0, shear=(90, 90)), ValueError, "90 degrees"),
+        (lambda x: T.RandomAffine(0, shear=(0, 0, -90, 3)), ValueError, "90 degrees"),
         (lambda x: T.RandomRotation(math.inf), ValueError, "finite"),
         (lambda x: T.RandomAffine((math.nan, 3)), ValueError, "finite"),
         (lambda x: F.affine(x, 0, (0, 0), 1, 0, "bicubic"), ValueError, "interpolation"),

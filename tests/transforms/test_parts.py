@@ -64,6 +64,19 @@ def test_nothing_is_no_image(call):
         call(tg.zeros(1, 28, 28))
 
 
+def test_numpys_numbers_are_numbers():
+    x, _ = image(2, 12, 17)
+    n = np.int64(4)
+    for ours, numpys in (
+        (F.pad(x, 4), F.pad(x, n)), (F.pad(x, [4, 1]), F.pad(x, np.array([4, 1]))),
+        (F.resize(x, 4), F.resize(x, n)), (F.resize(x, None, max_size=4), F.resize(x, None, max_size=n)),
+        (F.center_crop(x, 4), F.center_crop(x, n)),
+        (F.affine(x, 9, (0, 0), 1, 4), F.affine(x, 9, (0, 0), 1, n)),
+        (F.affine(x, 9, (0, 0), 1, 0.5), F.affine(x, 9, (0, 0), 1, np.float32(0.5))),
+    ):  # fmt: skip
+        assert tg.equal(ours, numpys)
+
+
 def test_center_crops():
     x, pixels = image(1, 11, 14)
     assert np.array_equal(

@@ -1,15 +1,15 @@
 """Forms that arguments come in, as torchvision takes them."""
 
 import math
-from numbers import Number
+from numbers import Integral, Number
 
 
 def pair(value, name):
     """(height, width) of a number, or of one or two in a sequence."""
-    values = [value] if isinstance(value, int) else list(value)
+    values = [value] if isinstance(value, Integral) else list(value)
     if len(values) == 1:
         values *= 2
-    if len(values) != 2 or not all(isinstance(each, int) and each > 0 for each in values):
+    if len(values) != 2 or not all(isinstance(each, Integral) and each > 0 for each in values):
         raise ValueError(f"{name}: expected a positive int, or (height, width), not {value!r}")
     return tuple(values)
 
@@ -37,8 +37,8 @@ def probability(p, name):
 
 def sides(padding, name):
     """(left, top, right, bottom) of a number for all, of two for left-right and top-bottom, or of four."""
-    values = [padding] if isinstance(padding, int) else list(padding)
-    if len(values) not in (1, 2, 4) or not all(isinstance(each, int) for each in values):
+    values = [padding] if isinstance(padding, Integral) else list(padding)
+    if len(values) not in (1, 2, 4) or not all(isinstance(each, Integral) for each in values):
         raise ValueError(
             f"{name}: padding must be an int, or a sequence of 1, 2 or 4, not {padding!r}"
         )

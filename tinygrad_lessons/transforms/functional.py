@@ -6,6 +6,7 @@ they raise an error for one that requires it. The others (`normalize` and what e
 
 import math
 from enum import Enum
+from numbers import Integral, Number
 
 from tinygrad_lessons import _core
 from tinygrad_lessons._core import float64, int64, randn, tensor
@@ -90,11 +91,8 @@ def affine(
         raise ValueError(f"affine: scale must be positive, but is {scale}")
     if len(translate) != 2:
         raise ValueError(f"affine: translate must be (x, y), not {translate!r}")
-    shears = (shear, 0.0) if isinstance(shear, int | float) else (*shear, 0.0)[:2]
-    if any(each % 180 == 90 for each in shears):
-        raise ValueError(
-            f"affine: shear by 90 degrees leaves nothing of an image, but it is {shear}"
-        )
+    shears = (shear, 0.0) if isinstance(shear, Number) else (*shear, 0.0)[:2]
+    check_shears(shears, "affine")
     parameters = [angle, *translate, scale, *shears]
     _check_finite("affine", *parameters)
     return _warp(
@@ -106,6 +104,14 @@ def affine(
         middle(image, center, "affine"),
         get_size(image),
     )
+
+
+def check_shears(shears, name):
+    """Raises ValueError for right angles."""
+    if any(shear % 180 == 90 for shear in shears):
+        raise ValueError(
+            f"{name}: a shear by 90 degrees leaves nothing of an image, but got {shears}"
+        )
 
 
 def rotate(
@@ -219,7 +225,7 @@ def pad(image, padding, fill=0, padding_mode="constant"):
 
     Args:
         padding: of all sides, of (left and right, top and bottom), or of (left, top, right, bottom); negative ones cut off.
-        fill: what a constant border is made of: a number, or one for each channel.
+        fill: what a constant border is made of: a number, or one for each channel; 0 for None.
         padding_mode: "constant", "edge" (the last pixel again), "reflect" (mirrored, without the last pixel) or "symmetric"
             (with it).
 
@@ -286,7 +292,7 @@ def resized_size(have, size, max_size=None):
         new_long, _ = pair(max_size, "resize: max_size")
         new_short = max(1, int(new_long * short / long))
     else:
-        sizes = [size] if isinstance(size, int) else list(size)
+        sizes = [size] if isinstance(size, Integral) else list(size)
         if len(sizes) == 2:
             if max_size is not None:
                 raise ValueError(
