@@ -92,8 +92,7 @@ tg_taps tg_taps_at(int64_t filter, int64_t n, int64_t out, int64_t i)
     const double scale = (double)n / (double)out;
     tg_taps t = {.width = filter == TG_RESIZE_ANTIALIAS && scale > 1 ? scale : 1, .total = 0};
     if (filter == TG_RESIZE_NEAREST) {
-        const int64_t at = (int64_t)((double)i * scale);
-        t.begin = at < n ? at : n - 1;
+        t.begin = i * n / out; /* whole numbers: rounding would miss a pixel's own edge */
         t.end = t.begin + 1;
         t.centre = (double)t.begin + 0.5;
     } else {

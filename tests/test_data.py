@@ -1,6 +1,9 @@
 """utils.data: datasets, samplers, collation and the loader."""
 
-from collections import namedtuple
+from collections import Counter, OrderedDict, defaultdict, namedtuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import get_origin
 
 import numpy as np
 import pytest
@@ -236,6 +239,7 @@ def test_sampler_and_batch_sampler():
         ({"batch_size": None, "drop_last": True}, "excludes drop_last"),
         ({"num_workers": 1.0}, "num_workers=1.0"),
         ({"timeout": -1}, "timeout=-1"),
+        ({"timeout": None}, "timeout=None"),
         ({"prefetch_factor": 2}, "prefetch_factor=2"),
         ({"num_workers": 1, "prefetch_factor": 0}, "prefetch_factor=0"),
         ({"persistent_workers": True}, "persistent_workers=True"),
@@ -489,6 +493,77 @@ def test_default_collate_of_containers():
     assert list(batch["raw"]) == [b"x", b"x"]
     assert type(batch["pair"]) is list
     assert [t.dtype for t in batch["pair"]] == [tg.int64, tg.float64]
+
+
+def test_numpys_strings_stay_strings():
+    assert default_collate([np.str_("a"), np.str_("b")]) == ["a", "b"]
+    assert default_collate([np.bytes_(b"a")]) == [b"a"]
+    assert default_convert(np.str_("a")) == "a"
+
+
+@pytest.mark.parametrize(
+    "mapping", [OrderedDict(b=1, a=2), defaultdict(list, b=1, a=2), Counter(b=1, a=2),
+                MappingProxyType({"b": 1, "a": 2})], ids=lambda m: type(m).__name__
+)  # fmt: skip
+def test_mappings_keep_their_type(mapping):
+    batch, sample = default_collate([mapping, mapping]), default_convert(mapping)
+    assert type(batch) is type(sample) is type(mapping)
+    assert {key: value.tolist() for key, value in batch.items()} == {"b": [1, 1], "a": [2, 2]}
+    assert list(batch) == list(sample) == list(mapping) == ["b", "a"]
+    assert dict(sample) == dict(mapping) == {"b": 1, "a": 2}
+    assert getattr(batch, "default_factory", list) is list
+
+
+def test_a_mapping_that_cannot_be_made_becomes_a_dict():
+    class Fixed(Mapping):
+        def __init__(self, one, two):
+            self.entries = {"one": one, "two": two}
+
+        def __getitem__(self, key):
+            return self.entries[key]
+
+        def __iter__(self):
+            return iter(self.entries)
+
+        def __len__(self):
+            return 2
+
+    made = default_collate([Fixed(1, 2)])
+    assert type(made) is dict and [v.tolist() for v in made.values()] == [[1], [2]]
+
+
+def test_classes_take_types_of_samples():
+    class Typed(Dataset[int]):
+        pass
+
+    assert Typed.__mro__[1] is Dataset
+    for kind in (
+        Dataset,
+        IterableDataset,
+        TensorDataset,
+        Subset,
+        Sampler,
+        BatchSampler,
+        DataLoader,
+    ):
+        assert get_origin(kind[int]) is kind
+
+
+@pytest.mark.parametrize(
+    "indices", [[0.9, 1.7], [True, False], tg.tensor([0.0]), np.zeros(2, bool)]
+)
+def test_indices_are_whole_numbers(indices):
+    with pytest.raises(TypeError, match="whole numbers"):
+        list(DataLoader(Subset(pairs(3), indices)))
+
+
+@pytest.mark.parametrize(
+    "indices", [[2, 0], (2, 0), range(2, -1, -2), np.array([2, 0], np.uint16), tg.tensor([2, 0]),
+                [np.int64(2), 0], [tg.tensor(2), tg.tensor(0)]]
+)  # fmt: skip
+def test_indices_of_any_form(indices):
+    assert seen(DataLoader(Subset(pairs(3), indices), np.int64(2))) == [[20, 0]]
+    assert seen(DataLoader(Subset(pairs(3), []))) == []
 
 
 def test_default_collate_rejects():

@@ -339,6 +339,62 @@ def test_a_worker_that_dies_is_an_error(how, in_order, persistent):
     assert len(list(loader)) == 6  # with new ones
 
 
+@pytest.mark.parametrize("persistent", [True, False])
+def test_a_worker_that_dies_with_a_batch_in_its_memory_is_an_error(persistent):
+    loader = loader_of(
+        lambda index: tg.full((100_000,), index), PROCESSES, persistent_workers=persistent
+    )
+    before = children()
+    batches = iter(loader)
+    connection.wait(
+        batches._workers._pipes[:1]
+    )  # a message has come, its memory is yet to be mapped
+    process = batches._workers._processes[0]
+    process.kill()
+    process.join()
+    for _ in range(2):  # the end is the same however often one asks
+        with pytest.raises(RuntimeError, match=r"worker process 0 .* was killed by signal SIGKILL"):
+            next(batches)
+    assert children() <= before
+    assert len(list(loader)) == 6  # with new ones
+
+
+@pytest.mark.parametrize("workers", [{}, PROCESSES, THREADS], ids=["none", "processes", "threads"])
+@pytest.mark.parametrize("where", ["dataset", "collate_fn", "stream", "iter", "init"])
+def test_a_stray_stop_iteration_is_an_error(workers, where):
+    """It would end the epoch, and batches with it, in silence."""
+
+    def stop(*_):
+        raise StopIteration
+
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return stop() if where == "iter" else iter(range(12))
+
+    data = Calling(stop) if where == "dataset" else Numbers() if where == "collate_fn" else Stream()
+    options = {"collate_fn": stop} if where in ("collate_fn", "stream") else {}
+    if where == "init":
+        if not workers:
+            return
+        options = {"worker_init_fn": stop}
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        list(DataLoader(data, 2, **workers, **options))
+
+
+def test_memory_goes_back_to_the_worker_that_it_came_from():
+    """One worker needs memory, the other none: were it given back to that one, new memory would be made each time."""
+
+    class Large(Numbers):
+        def __len__(self):
+            return 80
+
+        def __getitem__(self, index):
+            return tg.zeros(50_000 if index % 2 else 1), len(os.listdir("/proc/self/fd"))
+
+    files = [int(count) for x, (count,) in DataLoader(Large(), 1, num_workers=2) if x.numel() > 1]
+    assert len(files) == 40 and max(files) - min(files) <= 6  # three pieces, each open twice
+
+
 def test_a_full_pipe_and_a_full_batch_do_not_wait_for_each_other():
     data = TensorDataset(tg.arange(300_000))
     batches = [[*range(300_000)]] * 6
@@ -384,6 +440,23 @@ def test_threads_end():
     for thread in threads:
         thread.join(10)
     assert not any(thread.is_alive() for thread in threads)
+
+
+@both
+def test_workers_leave_what_they_were_asked_for(workers, tmp_path):
+    def load(index):
+        (tmp_path / str(index)).touch()
+        time.sleep(0.1)
+        return index
+
+    before = set(threading.enumerate())
+    batches = iter(loader_of(load, workers, prefetch_factor=3))
+    next(batches)
+    threads = set(threading.enumerate()) - before
+    del batches  # ends processes
+    for thread in threads:
+        thread.join(10)
+    assert len(list(tmp_path.iterdir())) <= 8  # of 12: batches that had been begun
 
 
 def test_ctrl_c_in_the_middle_of_a_message_ends_kept_workers(monkeypatch):

@@ -26,6 +26,15 @@ IMAGES = DRAW.integers(0, 256, (6, 28, 28), np.uint8)
 LABELS = np.array([3, 0, 9, 1, 1, 4], np.uint8)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_files():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MNIST, "counts", {True: 6, False: 6})
+        for kind in (CIFAR10, CIFAR100):
+            patch.setattr(kind, "counts", {True: 3, False: 3})
+        yield
+
+
 def idx(array, kind=8):
     return (
         bytes([0, 0, kind, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
@@ -101,6 +110,7 @@ def test_missing_files(tmp_path):
         (LABELS, LABELS, "exchanged"),
         (IMAGES, IMAGES, "exchanged"),
         (IMAGES, LABELS[:5], "6 images, .* 5 labels"),
+        (IMAGES[:5], LABELS[:5], "has 5 images: expected 6; are the training and the test"),
         (IMAGES[:, :27], LABELS, r"images of \(27, 28\): expected \(28, 28\)"),
         (IMAGES, LABELS + 1, "the label 10: expected 0 to 9"),
         (idx(IMAGES, 0x0D), LABELS, "type 0x0d"),
@@ -186,8 +196,18 @@ def test_cifar_of_another_set(tmp_path):
         CIFAR10(tmp_path, train=False)
     files = {"cifar-10-batches-bin/test_batch.bin": next(iter(files.values()))}
     write_archive(tmp_path / CIFAR10.archive, files)
-    with pytest.raises(DatasetError, match="expected records of 3073 bytes"):
+    with pytest.raises(DatasetError, match="expected 3 records of 3073 bytes"):
         CIFAR10(tmp_path, train=False)
+
+
+@pytest.mark.parametrize("kind", [CIFAR10, CIFAR100])
+@pytest.mark.parametrize("count", [2, 4])
+def test_cifar_cut_between_images(tmp_path, kind, count):
+    (tmp_path / kind.folder).mkdir()
+    data, _, _ = cifar_bytes(kind, count)
+    (tmp_path / kind.folder / kind.files[False][0]).write_bytes(data)
+    with pytest.raises(DatasetError, match=rf"{len(data)} bytes.: expected 3 records"):
+        kind(tmp_path, train=False)
 
 
 def test_cifar_links_are_not_followed(tmp_path):

@@ -89,6 +89,13 @@ def test_one_hot(table):
 
 def test_a_constant_column_becomes_zeros(table):
     assert table("x\n5\n5\n").features.tolist() == [[0], [0]]
+    data = table("x\n" + 60 * "0.1\n")  # its mean is rounded, so that no difference is zero
+    assert data.columns[0].std == 1 and abs(data.features).max().item() < 1e-15
+    assert table("x\n1e-300\n2e-300\n").columns[0].std == 1  # whose variance is too small
+
+
+def test_an_underscore_is_no_digit(table):
+    assert table("x\n1_2\n34\n").columns[0].categories == ("34", "1_2")
 
 
 def test_other_delimiters_and_a_byte_order_mark(table):
@@ -170,6 +177,7 @@ def test_missing_values(table):
         ('a,b\n1,"2\n', {}, "line 2: unexpected end of data"),
         ('a,b\n1,"2"x\n', {}, "line 2: ',' expected after '\"'"),
         ("a\n1\ntwo\n", {"types": {"a": "number"}}, "line 3, column 'a': got 'two': expected a finite"),
+        ("a\n1\n1_2\n", {"types": {"a": "number"}}, "line 3, column 'a': got '1_2'"),
         ("a\n1\ninf\n", {"types": {"a": "number"}}, "line 3, column 'a': got 'inf'"),
         ("a\n1\n", {"target": "b"}, "there is no column 'b', only 'a'"),
         ("a\n1\n", {"types": {"b": "number"}}, "there is no column 'b'"),

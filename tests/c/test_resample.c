@@ -95,6 +95,9 @@ static void crops(void)
     array x = pixels(inputs(&s.size)), y = array_new(type, outputs(&s.size)), fill = pixels(s.size.channels);
     array parameters = array_new(TG_I64, rows * TG_CROP_PARAMETERS);
     for (int64_t i = 0; i < parameters.n; i++) set(parameters, i, (double)(i % 4 < 2 ? random_below(40) - 20 : random_below(2)));
+    const int far = s.padding <= TG_PAD_EDGE && random_below(8) == 0; /* as far out as a place may lie */
+    for (int64_t i = 0; far && i < parameters.n; i++)
+        if (i % 4 < 2) set(parameters, i, random_below(2) ? INT32_MAX : -(double)INT32_MAX);
     tg_call c = {.p = {y.p, x.p, parameters.p, fill.p}, .hyper = &s, .u = {7, 3}};
     both("crop", tg_k->crop[type], tg_kernels_baseline.crop[type], &c, y);
     for (int64_t i = 0; i < y.n; i++) {
@@ -121,7 +124,7 @@ static void crops(void)
 static long double share(int64_t filter, int64_t n, int64_t out, int64_t i, int64_t k)
 {
     const long double scale = (long double)n / out, wide = filter == TG_RESIZE_ANTIALIAS && scale > 1 ? scale : 1;
-    if (filter == TG_RESIZE_NEAREST) return k == (int64_t)((double)i * ((double)n / (double)out));
+    if (filter == TG_RESIZE_NEAREST) return k * out <= i * n && i * n < (k + 1) * out;
     long double total = 0, own = 0;
     for (int64_t j = 0; j < n; j++) {
         const long double w = fmaxl(0, 1 - fabsl((j + 0.5L - (i + 0.5L) * scale) / wide));

@@ -99,13 +99,31 @@ def test_quarter_turns_are_exact(shape, mode, dtype):
 
 
 def test_expanded_rotations_hold_everything():
-    x = tg.ones(1, 20, 31)
-    got = F.rotate(x, 30, "bilinear", expand=True)
-    sine, cosine = 0.5, math.sqrt(3) / 2
-    assert got.shape[1:] == (
-        math.ceil(31 * sine + 20 * cosine), math.ceil(31 * cosine + 20 * sine)
-    )  # fmt: skip
-    assert got.sum().item() == pytest.approx(20 * 31, rel=0.01)
+    for height, width, angle in (
+        (20, 31, 30),
+        (28, 28, 10),
+        (28, 28, 30),
+        (7, 50, -133.5),
+        (5, 5, 270),
+    ):
+        got = F.rotate(tg.ones(1, height, width), angle, "bilinear", expand=True)
+        theirs = Image.new("L", (width, height)).rotate(angle, expand=True)
+        assert tuple(got.shape[1:]) == theirs.size[::-1]
+        assert got.sum().item() == pytest.approx(height * width, rel=0.01)
+
+
+def test_fill_of_any_form():
+    x = tg.zeros(2, 3, 3)
+    for fill in (np.array([1.0, 2.0]), tg.tensor([1, 2]), [1, 2]):
+        for change in (
+            T.RandomAffine((0, 0), translate=(0, 0), center=(-99, 0), fill=fill, scale=(9, 9)),
+            T.RandomCrop((3, 1), padding=(9, 0, -8, 0), fill=fill),
+        ):
+            assert change(x).amax((1, 2)).tolist() == [1, 2]
+    for change in (T.RandomAffine(9, fill=None), T.RandomRotation(9, fill=None),
+                   T.RandomCrop(3, 1, fill=None), T.Pad(1, None)):  # fmt: skip
+        assert not change(x).any()
+    assert F.affine(x, 0, (9, 0), 1, 0, fill=np.float32(5)).amin().item() == 5
 
 
 def test_nan_and_infinity_stay_where_they_are():
@@ -178,6 +196,16 @@ def test_random_rotation_turns_the_other_way():
     [
         (lambda x: F.affine(x, 0, (0, 0), 0, 0), ValueError, "scale must be positive"),
         (lambda x: F.affine(x, 0, (0,), 1, 0), ValueError, "translate"),
+        (lambda x: F.affine(x, math.nan, (0, 0), 1, 0), ValueError, "finite"),
+        (lambda x: F.affine(x, 0, (0, math.inf), 1, 0), ValueError, "finite"),
+        (lambda x: F.affine(x, 0, (0, 0), 1, 0, center=(0, math.nan)), ValueError, "finite"),
+        (lambda x: F.rotate(x, math.inf, expand=True), ValueError, "finite"),
+        (lambda x: F.affine(x, 0, (0, 0), 1, 90), ValueError, "90 degrees"),
+        (lambda x: F.affine(x, 0, (0, 0), 1, (0, -270.0)), ValueError, "90 degrees"),
+        (lambda x: T.RandomAffine(0, shear=(90, 90)), ValueError, "90 degrees"),
+        (lambda x: T.RandomAffine(0, shear=(0, 0, -90, 3)), ValueError, "90 degrees"),
+        (lambda x: T.RandomRotation(math.inf), ValueError, "finite"),
+        (lambda x: T.RandomAffine((math.nan, 3)), ValueError, "finite"),
         (lambda x: F.affine(x, 0, (0, 0), 1, 0, "bicubic"), ValueError, "interpolation"),
         (lambda x: F.affine(x, 0, (0, 0), 1, 0, fill=(1, 2)), ValueError, "each of 3 channels"),
         (lambda x: F.affine(x[0], 0, (0, 0), 1, 0), ValueError, "channels, height, width"),

@@ -43,6 +43,40 @@ def test_crops_have_zeros_outside(top, left, height, width):
     assert np.array_equal(F.crop(x, top, left, height, width).numpy(), expected)
 
 
+@pytest.mark.parametrize("far", [-(2**63), 1 - 2**63, -(2**31), 2**31, 2**63 - 1])
+def test_places_too_far_out_are_refused(far):
+    """Sums with them would overflow."""
+    for place in ((0, far), (far, 0)):
+        with pytest.raises(ValueError, match="first row and column"):
+            F.crop(tg.zeros(1, 28, 28), *place, 5, 5)
+    for place in ((0, 2**31 - 1), (1 - 2**31, 0)):
+        assert not F.crop(tg.ones(1, 28, 28), *place, 5, 5).any()
+    with pytest.raises(ValueError, match="first row and column"):
+        T.RandomCrop(5, padding=2**40)(tg.zeros(1, 28, 28))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda x: F.pad(x, -14), lambda x: F.crop(x, 3, 3, 0, 0), lambda x: T.Pad(-15)(x)],
+)
+def test_nothing_is_no_image(call):
+    with pytest.raises(ValueError, match="at least 1"):
+        call(tg.zeros(1, 28, 28))
+
+
+def test_numpys_numbers_are_numbers():
+    x, _ = image(2, 12, 17)
+    n = np.int64(4)
+    for ours, numpys in (
+        (F.pad(x, 4), F.pad(x, n)), (F.pad(x, [4, 1]), F.pad(x, np.array([4, 1]))),
+        (F.resize(x, 4), F.resize(x, n)), (F.resize(x, None, max_size=4), F.resize(x, None, max_size=n)),
+        (F.center_crop(x, 4), F.center_crop(x, n)),
+        (F.affine(x, 9, (0, 0), 1, 4), F.affine(x, 9, (0, 0), 1, n)),
+        (F.affine(x, 9, (0, 0), 1, 0.5), F.affine(x, 9, (0, 0), 1, np.float32(0.5))),
+    ):  # fmt: skip
+        assert tg.equal(ours, numpys)
+
+
 def test_center_crops():
     x, pixels = image(1, 11, 14)
     assert np.array_equal(
@@ -73,6 +107,15 @@ def test_resizing_is_two_products(dtype, antialias, sizes):
     assert np.abs(got - down @ pixels.astype("float64") @ across.T).max() <= tolerance
 
 
+def test_nearest_pixels_are_exact():
+    """Output i of m is pixel i n / m, rounded down, of n: also where the quotient is a whole number."""
+    for n in range(1, 60):
+        x = tg.arange(float(n)).reshape(1, 1, n)
+        for out in range(1, 60):
+            got = F.resize(x, (1, out), "nearest").long().tolist()
+            assert got == [[[i * n // out for i in range(out)]]]
+
+
 @given(
     st.tuples(*[st.integers(1, 40)] * 4), st.booleans(), st.sampled_from(["nearest", "bilinear"])
 )
@@ -100,7 +143,8 @@ def test_antialiased_resizing_is_pillows():
     [
         ((20, 30), 10, None, (10, 15)), ((30, 20), 10, None, (15, 10)), ((20, 20), [7], None, (7, 7)),
         ((20, 31), 10, None, (10, 15)), ((20, 60), 10, 20, (6, 20)), ((20, 30), (5, 6), None, (5, 6)),
-        ((20, 40), None, 20, (10, 20)),
+        ((20, 40), None, 20, (10, 20)), ((100, 33), None, 10, (10, 3)), ((3, 100), None, 10, (1, 10)),
+        ((20, 20), None, 10, (10, 10)), ((1, 300), 2, 100, (1, 100)),
     ],
 )  # fmt: skip
 def test_sizes(have, size, max_size, expected):
@@ -169,6 +213,9 @@ def test_resized_crops_have_their_area_and_shape():
         (lambda x: F.crop(x, 0, 0, 0, 3), "at least 1"),
         (lambda x: F.resized_crop(x, 2, 2, 4, 4, 3), "does not lie inside"),
         (lambda x: F.resize(x, 4, max_size=3), "larger than size"),
+        (lambda x: T.Resize(10, max_size=10), "larger than size"),
+        (lambda x: F.resize(x, None, max_size=0), "positive"),
+        (lambda x: F.resize(x, None), "needs a max_size"),
         (lambda x: F.resize(x, (0, 3)), "positive"),
         (lambda x: T.RandomHorizontalFlip(1.5), "between 0 and 1"),
         (lambda x: T.RandomResizedCrop(3, scale=(0, 1)), "positive"),

@@ -172,6 +172,7 @@ def test_erasing_values():
         (lambda x: F.gaussian_blur(x, 4), ValueError, "odd"),
         (lambda x: F.gaussian_blur(x, 13), ValueError, "mirrored"),
         (lambda x: F.gaussian_blur(x, 3, 0), ValueError, "positive"),
+        (lambda x: F.gaussian_blur(x, 3, ()), ValueError, "one or .x, y."),
         (lambda x: F.adjust_hue(x, 0.6), ValueError, "0.5"),
         (lambda x: F.adjust_contrast(x, -1), ValueError, "negative"),
         (lambda x: F.adjust_contrast(x[:2], 1), ValueError, "1 or 3 channels"),

@@ -38,8 +38,8 @@ cdef extern from "resample.h" nogil:
         double least[4]
         double most[4]
 
-cdef int image_sizes(str op, val x, int64_t out_height, int64_t out_width, tg_images *size) except -1:
-    """Checks an image or a batch of them and notes its sizes; the result's are 0, 0 if they are the same."""
+cdef int image_sizes(str op, val x, object out_size, tg_images *size) except -1:
+    """Checks an image or a batch of them and notes its sizes; the result's (height, width) are the same for None."""
     cdef int nd = x.meta.ndim, t = x.meta.dtype
     if nd != 3 and nd != 4:
         raise ValueError(f"{op}: expected an image (channels, height, width) or a batch of them (images, channels, height, "
@@ -48,9 +48,8 @@ cdef int image_sizes(str op, val x, int64_t out_height, int64_t out_width, tg_im
         raise TypeError(f"{op}: expected an image of uint8, float32 or float64, but got {type_name(t)}; convert it")
     if x.meta.shape[nd - 1] == 0 or x.meta.shape[nd - 2] == 0:
         raise ValueError(f"{op}: an image must have pixels, but the shape is {shape_of(x)}")
-    if out_height == 0 and out_width == 0:
-        out_height, out_width = x.meta.shape[nd - 2], x.meta.shape[nd - 1]
-    if out_height < 1 or out_width < 1 or out_height > MOST or out_width > MOST:
+    out_height, out_width = (x.meta.shape[nd - 2], x.meta.shape[nd - 1]) if out_size is None else out_size
+    if not (1 <= out_height <= MOST and 1 <= out_width <= MOST):
         raise ValueError(f"{op}: the result's height and width must be at least 1 and below 2**31, not "
                          f"{(out_height, out_width)}")
     if tracks(x):
@@ -61,8 +60,9 @@ cdef int image_sizes(str op, val x, int64_t out_height, int64_t out_width, tg_im
     return 0
 
 cdef val fill_values(str op, object fill, int t, int64_t channels) except NULL:
-    """One number of type t for each channel."""
-    numbers = list(fill) if isinstance(fill, (tuple, list)) else [fill]
+    """One number of type t for each channel; zeros for None."""
+    numbers = fill.tolist() if hasattr(fill, "tolist") else 0 if fill is None else fill
+    numbers = list(numbers) if isinstance(numbers, (tuple, list)) else [numbers]
     if len(numbers) == 1:
         numbers *= channels
     if len(numbers) != channels:
@@ -121,7 +121,7 @@ def warp_affine(str op, input, parameters, least, most, bint bilinear, fill, cen
     cdef tg_warp s
     cdef tg_call c
     cdef int k
-    image_sizes(op, x.v, out_size[0], out_size[1], &s.size)
+    image_sizes(op, x.v, out_size, &s.size)
     if max(s.size.height, s.size.width, s.size.out_height, s.size.out_width) > TG_WARP_SIDE:
         raise ValueError(f"{op}: images may have {TG_WARP_SIDE} pixels along a side, but this is from "
                          f"{(s.size.height, s.size.width)} to {tuple(out_size)}")
@@ -142,8 +142,11 @@ def crop(str op, input, parameters, least, most, flips, int padding, fill, out_s
     cdef tg_crop s
     cdef tg_call c
     cdef int k
-    image_sizes(op, x.v, out_size[0], out_size[1], &s.size)
+    image_sizes(op, x.v, out_size, &s.size)
     s.padding = padding
+    for corner in (least, most) if parameters is None else parameters.tolist():
+        if not all(-MOST <= place <= MOST for place in corner[:2]):
+            raise ValueError(f"{op}: the part's first row and column must lie between -2**31 and 2**31, not {corner[:2]}")
     if parameters is None:
         for k in range(2):
             s.least[k], s.most[k], s.flips[k] = least[k], most[k], flips[k]
@@ -165,7 +168,7 @@ def resize(str op, input, boxes, scale, ratio, int filter, out_size, generator=N
     cdef tg_resize s
     cdef tg_call c
     cdef int k
-    image_sizes(op, x.v, out_size[0], out_size[1], &s.size)
+    image_sizes(op, x.v, out_size, &s.size)
     s.filter = filter
     if boxes is None:
         for k in range(2):
@@ -187,7 +190,7 @@ def gaussian_blur(str op, input, taps, sigmas, sigma, generator=None):
     cdef tg_call c
     cdef int k
     cdef int64_t shape[2]
-    image_sizes(op, x.v, 0, 0, &s.size)
+    image_sizes(op, x.v, None, &s.size)
     s.taps = [taps[0], taps[1]]
     if s.taps[0] // 2 >= s.size.height or s.taps[1] // 2 >= s.size.width:
         raise ValueError(f"{op}: kernel_size (along y, x) {tuple(taps)} reaches further than an image of "
@@ -208,7 +211,7 @@ def jitter(str op, input, parameters, least, most, generator=None):
     cdef tg_jitter s
     cdef tg_call c
     cdef int k
-    image_sizes(op, x.v, 0, 0, &s.size)
+    image_sizes(op, x.v, None, &s.size)
     if s.size.channels != 1 and s.size.channels != 3:
         raise ValueError(f"{op}: expected 1 or 3 channels (red, green, blue), but got shape {shape_of(x.v)}")
     if parameters is None:

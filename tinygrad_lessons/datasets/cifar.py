@@ -11,7 +11,6 @@ from tinygrad_lessons.datasets.base import DatasetError, ImageDataset, images_an
 from tinygrad_lessons.datasets.mirrors import download, md5_of
 
 PIXELS = 3 * 32 * 32
-MOST = 60_000  # images in a file
 DAMAGE = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, OverflowError)
 
 
@@ -56,6 +55,7 @@ class CIFAR10(ImageDataset):
         True: tuple(f"data_batch_{i}.bin" for i in range(1, 6)),
         False: ("test_batch.bin",),
     }
+    counts = {True: 10_000, False: 10_000}  # images in a file, of training and test images
     label_bytes = 1  # before each image; the last of them is the label
 
     def __init__(self, root, train=True, transform=None, target_transform=None, download=False):
@@ -98,7 +98,7 @@ class CIFAR10(ImageDataset):
 
     def _from_archive(self, path, names):
         wanted, found = {f"{self.folder}/{name}" for name in names}, {}
-        most = MOST * (PIXELS + self.label_bytes)
+        most = self.counts[bool(self.train)] * (PIXELS + self.label_bytes)
         try:
             with tarfile.open(path, "r|gz") as archive:
                 for member in archive:
@@ -123,11 +123,11 @@ class CIFAR10(ImageDataset):
     def _parse(self, where, data):
         """Images (N, 3, 32, 32) and labels (N,) of a file's bytes."""
         record = PIXELS + self.label_bytes
-        count, rest = divmod(len(data), record)
-        if rest or not 0 < count <= MOST:
+        count = self.counts[bool(self.train)]
+        if len(data) != count * record:
             raise DatasetError(
-                f"{type(self).__name__}: {where} is damaged ({len(data)} bytes): expected records of "
-                f"{record} bytes each; get it again"
+                f"{type(self).__name__}: {where} is damaged ({len(data)} bytes): expected {count} "
+                f"records of {record} bytes; get it again"
             )
         records = np.frombuffer(data, np.uint8).reshape(count, record)
         labels = records[:, self.label_bytes - 1]
@@ -175,4 +175,5 @@ class CIFAR100(CIFAR10):
     md5 = "03b5dce01913d631647c71ecec9e9cb8"
     folder = "cifar-100-binary"
     files = {True: ("train.bin",), False: ("test.bin",)}
+    counts = {True: 50_000, False: 10_000}
     label_bytes = 2  # the coarse label, then the fine one

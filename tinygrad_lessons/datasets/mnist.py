@@ -45,6 +45,7 @@ class MNIST(ImageDataset):
         "0 - zero", "1 - one", "2 - two", "3 - three", "4 - four",
         "5 - five", "6 - six", "7 - seven", "8 - eight", "9 - nine",
     )  # fmt: skip
+    counts = {True: 60_000, False: 10_000}  # training and test images
     mirrors = (
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "http://yann.lecun.com/exdb/mnist/",
@@ -67,6 +68,11 @@ class MNIST(ImageDataset):
             raise DatasetError(
                 f"{name}: {image_path} has {len(images)} images, {label_path} {len(labels)} labels: "
                 "they do not belong together"
+            )
+        if len(images) != (count := self.counts[bool(train)]):
+            raise DatasetError(
+                f"{name}: {image_path} has {len(images)} images: expected {count}; are the training "
+                "and the test images exchanged?"
             )
         if images.shape[1:] != (28, 28):
             raise DatasetError(

@@ -267,7 +267,9 @@ class _Table:
         values = values[~np.isnan(values)]
         if not len(values):
             raise self.error("all values are missing in the training rows", column=name)
-        return Column(name, kind, (), float(values.mean()), float(values.std()) or 1.0)
+        constant = values.min() == values.max()  # whose deviation is the rounding of its mean
+        std = 1.0 if constant else float(values.std()) or 1.0
+        return Column(name, kind, (), float(values.mean()), std)
 
     def category(self, name, row):
         text = self.texts[name][row].strip()
@@ -291,18 +293,17 @@ class _Table:
 
 
 def _number(text):
+    """What the text says; inf if that is no number."""
     try:
-        return float(text)
+        return math.inf if "_" in text else float(text)  # Python's 1_000 is none in a table
     except ValueError:
-        return math.inf  # not finite: the caller says where
+        return math.inf
 
 
 def _category_order(text):
     """Numbers by their value, then texts."""
-    try:
-        return 0, float(text), text
-    except ValueError:
-        return 1, 0.0, text
+    value = _number(text)
+    return (0, value, text) if math.isfinite(value) else (1, 0.0, text)
 
 
 def _kinds(table, target, types):

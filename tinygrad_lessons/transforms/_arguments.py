@@ -1,27 +1,28 @@
 """Forms that arguments come in, as torchvision takes them."""
 
-from numbers import Number
+import math
+from numbers import Integral, Number
 
 
 def pair(value, name):
     """(height, width) of a number, or of one or two in a sequence."""
-    values = [value] if isinstance(value, int) else list(value)
+    values = [value] if isinstance(value, Integral) else list(value)
     if len(values) == 1:
         values *= 2
-    if len(values) != 2 or not all(isinstance(each, int) and each > 0 for each in values):
+    if len(values) != 2 or not all(isinstance(each, Integral) and each > 0 for each in values):
         raise ValueError(f"{name}: expected a positive int, or (height, width), not {value!r}")
     return tuple(values)
 
 
 def interval(value, name, least=None):
-    """(-value, value) of a number, or the two of a sequence, in order and not below `least`."""
+    """(-value, value) of a number, or the two of a sequence: finite, in order and not below `least`."""
     if isinstance(value, Number):
         if value < 0:
             raise ValueError(f"{name}: a single number must not be negative, but is {value}")
         value = (-value, value)
     values = tuple(float(each) for each in value)
-    if len(values) != 2 or not values[0] <= values[1]:
-        raise ValueError(f"{name}: expected a number, or two in order, not {value!r}")
+    if len(values) != 2 or not -math.inf < values[0] <= values[1] < math.inf:
+        raise ValueError(f"{name}: expected a finite number, or two in order, not {value!r}")
     if least is not None and values[0] < least:
         raise ValueError(f"{name}: expected values of at least {least}, not {value!r}")
     return values
@@ -36,8 +37,8 @@ def probability(p, name):
 
 def sides(padding, name):
     """(left, top, right, bottom) of a number for all, of two for left-right and top-bottom, or of four."""
-    values = [padding] if isinstance(padding, int) else list(padding)
-    if len(values) not in (1, 2, 4) or not all(isinstance(each, int) for each in values):
+    values = [padding] if isinstance(padding, Integral) else list(padding)
+    if len(values) not in (1, 2, 4) or not all(isinstance(each, Integral) for each in values):
         raise ValueError(
             f"{name}: padding must be an int, or a sequence of 1, 2 or 4, not {padding!r}"
         )

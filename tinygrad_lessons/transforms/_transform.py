@@ -7,9 +7,11 @@ from tinygrad_lessons._core import float64, rand
 class Transform(nn.Module):
     """A function of an image (C, H, W) or a batch (N, C, H, W); what else it is given, say labels, it hands back.
 
-    A class says in `transform()` what it does to images. Random parameters come from the default generator: image n of a batch
-    has a part of the stream of its own, so that its bits depend neither on the other images nor on the number of threads, and
-    a single image gets those of the first in a batch.
+    A class says in `transform()` what it does to images. Random parameters come from the default generator, with the same bits
+    for any number of threads. Of a transform that draws once, image n of a batch has a part of the stream of its own: its bits
+    do not depend on the other images, and a single image gets those of the first in a batch. In one that draws several times
+    (`Compose`, `RandomApply`, `RandomChoice`, `RandomErasing` with noise), what is drawn later begins where the draw before
+    ended, which depends on the size of the batch and on what was chosen for the others.
     """
 
     def forward(self, image, *others):

@@ -6,6 +6,7 @@ they raise an error for one that requires it. The others (`normalize` and what e
 
 import math
 from enum import Enum
+from numbers import Integral, Number
 
 from tinygrad_lessons import _core
 from tinygrad_lessons._core import float64, int64, randn, tensor
@@ -46,8 +47,8 @@ def middle(image, center, name):
     """Of the pixel (x, y), or the middle for None, how far it is from the middle."""
     if center is None:
         return (0.0, 0.0)
-    if len(center) != 2:
-        raise ValueError(f"{name}: center must be (x, y), not {center!r}")
+    if len(center) != 2 or not all(map(math.isfinite, center)):
+        raise ValueError(f"{name}: center must be (x, y), finite, not {center!r}")
     height, width = get_size(image)
     return (float(center[0]) - 0.5 * width, float(center[1]) - 0.5 * height)
 
@@ -64,21 +65,22 @@ def affine(
 ):
     """The image sheared, scaled, turned clockwise about its centre, and shifted, in that order.
 
-    A pixel of the result shows the place T(t) C R(angle) Sh(shear) S(scale) C⁻¹ takes there; places outside count as `fill`, in
-    bilinear interpolation too.
+    A pixel of the result shows the place T(t) C R(angle) Sh(shear) S(scale) C⁻¹ takes there. Of pixels that are equally near,
+    NEAREST takes the one further right or down (torchvision the even one). Places outside count as `fill`; at the border,
+    BILINEAR weighs image and fill by their shares (torchvision, for a fill other than None, the image by its share squared).
 
     Args:
         image: (C, H, W) or (N, C, H, W) of uint8, float32 or float64.
         angle: in degrees.
         translate: (x, y) in pixels.
         scale: above 0.
-        shear: in degrees along x, or (x, y).
+        shear: in degrees along x, or (x, y); not a right angle.
         interpolation: an InterpolationMode.
-        fill: a number, or one for each channel.
+        fill: a number, or one for each channel; 0 for None.
         center: (x, y) of the point that stays in place, from the upper left corner; the middle by default.
 
     Raises:
-        ValueError: an argument is out of range.
+        ValueError: an argument is out of range, or not finite.
 
     >>> import tinygrad_lessons as tg
     >>> affine(tg.tensor([[[1.0, 2.0], [3.0, 4.0]]]), 90, (0, 0), 1.0, 0)
@@ -89,8 +91,10 @@ def affine(
         raise ValueError(f"affine: scale must be positive, but is {scale}")
     if len(translate) != 2:
         raise ValueError(f"affine: translate must be (x, y), not {translate!r}")
-    shears = (shear, 0.0) if isinstance(shear, int | float) else (*shear, 0.0)[:2]
-    parameters = [[angle, *translate, scale, *shears]]
+    shears = (shear, 0.0) if isinstance(shear, Number) else (*shear, 0.0)[:2]
+    check_shears(shears, "affine")
+    parameters = [angle, *translate, scale, *shears]
+    _check_finite("affine", *parameters)
     return _warp(
         "affine",
         image,
@@ -102,39 +106,58 @@ def affine(
     )
 
 
+def check_shears(shears, name):
+    """Raises ValueError for right angles."""
+    if any(shear % 180 == 90 for shear in shears):
+        raise ValueError(
+            f"{name}: a shear by 90 degrees leaves nothing of an image, but got {shears}"
+        )
+
+
 def rotate(
     image, angle, interpolation=InterpolationMode.NEAREST, expand=False, center=None, fill=None
 ):
     """The image turned counter-clockwise by `angle` degrees.
 
-    With `expand`, the result is as large as what is turned, around the middle; else it keeps the image's size.
+    With `expand`, the result has all pixels that the turned image touches, as Pillow's and torchvision's, around the middle;
+    else it keeps the image's size.
 
     >>> import tinygrad_lessons as tg
     >>> rotate(tg.tensor([[[1.0, 2.0], [3.0, 4.0]]]), 90)
     tensor([[[2., 4.],
              [1., 3.]]])
     """
+    _check_finite("rotate", angle)
     size, offset = get_size(image), middle(image, center, "rotate")
     if expand:
         size, offset = _turned_size(size, angle), (0.0, 0.0)
     return _warp(
-        "rotate", image, [[-angle, 0.0, 0.0, 1.0, 0.0, 0.0]], interpolation, fill, offset, size
+        "rotate", image, [-angle, 0.0, 0.0, 1.0, 0.0, 0.0], interpolation, fill, offset, size
     )
 
 
 def _turned_size(size, angle):
-    """(height, width) of the least whole pixels that the turned image's corners fit into."""
+    """(height, width) of the pixels, where they lie in the image, that its turned corners reach."""
     height, width = size
+    if angle % 90 == 0:
+        return (height, width) if angle % 180 == 0 else (width, height)
     sine, cosine = abs(math.sin(math.radians(angle))), abs(math.cos(math.radians(angle)))
     spans = (width * sine + height * cosine, width * cosine + height * sine)
-    return tuple(max(1, math.ceil(round(span, 3))) for span in spans)
+    return tuple(
+        math.ceil((have + span) / 2) - math.floor((have - span) / 2)
+        for have, span in zip(size, spans, strict=True)
+    )
 
 
 def _warp(name, image, parameters, interpolation, fill, offset, size):
     return _core.warp_affine(
-        name, image, tensor(parameters, dtype=float64), None, None, is_bilinear(interpolation, name),
-        0 if fill is None else fill, offset, size,
+        name, image, tensor([parameters], dtype=float64), None, None, is_bilinear(interpolation, name), fill, offset, size,
     )[0]  # fmt: skip
+
+
+def _check_finite(name, *amounts):
+    if not all(map(math.isfinite, amounts)):
+        raise ValueError(f"{name}: expected finite numbers, but got {amounts}")
 
 
 # ---- parts ----
@@ -165,7 +188,11 @@ hflip, vflip = horizontal_flip, vertical_flip
 
 
 def crop(image, top, left, height, width):
-    """The part from row `top` and column `left` on; zeros where that is outside."""
+    """The part from row `top` and column `left` on; zeros where that is outside.
+
+    Raises:
+        ValueError: the part has no pixels, or lies 2**31 pixels away or further.
+    """
     return _crop("crop", image, (top, left, 0, 0), (height, width))
 
 
@@ -198,7 +225,7 @@ def pad(image, padding, fill=0, padding_mode="constant"):
 
     Args:
         padding: of all sides, of (left and right, top and bottom), or of (left, top, right, bottom); negative ones cut off.
-        fill: what a constant border is made of: a number, or one for each channel.
+        fill: what a constant border is made of: a number, or one for each channel; 0 for None.
         padding_mode: "constant", "edge" (the last pixel again), "reflect" (mirrored, without the last pixel) or "symmetric"
             (with it).
 
@@ -262,20 +289,23 @@ def resized_size(have, size, max_size=None):
     if size is None:
         if max_size is None:
             raise ValueError("resize: size=None needs a max_size")
-        size = [int(max_size * short / long)] if have[0] != have[1] else [max_size]
-    sizes = [size] if isinstance(size, int) else list(size)
-    if len(sizes) == 2:
-        if max_size is not None:
-            raise ValueError(f"resize: max_size goes with a size of one number, not with {size}")
-        return pair(sizes, "resize")
-    (new_short, _), new_long = pair(sizes, "resize"), int(sizes[0] * long / short)
-    if max_size is not None:
-        if max_size <= new_short and max_size < new_long:
+        new_long, _ = pair(max_size, "resize: max_size")
+        new_short = max(1, int(new_long * short / long))
+    else:
+        sizes = [size] if isinstance(size, Integral) else list(size)
+        if len(sizes) == 2:
+            if max_size is not None:
+                raise ValueError(
+                    f"resize: max_size goes with a size of one number, not with {size}"
+                )
+            return pair(sizes, "resize")
+        (new_short, _), new_long = pair(sizes, "resize"), int(sizes[0] * long / short)
+        if max_size is not None and max_size <= new_short:
             raise ValueError(
                 f"resize: max_size must be larger than size, but they are {max_size} and {size}"
             )
-        if new_long > max_size:
-            new_short, new_long = int(max_size * new_short / new_long), max_size
+        if max_size is not None and new_long > max_size:
+            new_short, new_long = max(1, int(max_size * new_short / new_long)), max_size
     return (new_short, new_long) if have[0] <= have[1] else (new_long, new_short)
 
 
@@ -297,7 +327,8 @@ def gaussian_blur(image, kernel_size, sigma=None):
     if sigma is None:
         sigma = (0.15 * x + 0.35, 0.15 * y + 0.35)
     sigmas = [float(each) for each in (sigma if hasattr(sigma, "__len__") else [sigma])]
-    sigmas *= 2 // len(sigmas)
+    if len(sigmas) == 1:
+        sigmas *= 2
     if len(sigmas) != 2 or not all(0 < each < math.inf for each in sigmas):
         raise ValueError(f"gaussian_blur: sigma must be positive, one or (x, y), not {sigma!r}")
     return _core.gaussian_blur(

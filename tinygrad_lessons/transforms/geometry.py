@@ -24,9 +24,10 @@ class RandomAffine(Transform):
         degrees: the angle is uniform between two bounds; one number d means (-d, d).
         translate: (a, b): shifts are uniform within ± a · width and ± b · height, in whole pixels. None: none.
         scale: bounds of the factor. None: 1.
-        shear: bounds of the shear along x in degrees, one number for both; or four, the last two along y. None: none.
+        shear: bounds of the shear along x in degrees, one number for both; or four, the last two along y; no right angles.
+            None: none.
         interpolation: an `InterpolationMode`.
-        fill: for places outside: a number, or one for each channel.
+        fill: for places outside: a number, or one for each channel; 0 for None.
         center: (x, y) that stays in place, from the upper left corner; the middle by default.
 
     Raises:
@@ -69,7 +70,9 @@ class RandomAffine(Transform):
         """(least x, most x, least y, most y)"""
         four = not isinstance(shear, Number) and len(shear) == 4
         x, y = (shear[:2], shear[2:]) if four else (shear, (0.0, 0.0))
-        return interval(x, "RandomAffine: shear") + interval(y, "RandomAffine: shear")
+        bounds = interval(x, "RandomAffine: shear") + interval(y, "RandomAffine: shear")
+        F.check_shears(bounds, "RandomAffine")
+        return bounds
 
     def transform(self, image):
         height, width = size = F.get_size(image)
@@ -94,7 +97,7 @@ class RandomRotation(Transform):
         interpolation: an `InterpolationMode`.
         expand: make the result as large as what is turned; of single images only, as each has a size of its own.
         center: (x, y) that stays in place, from the upper left corner; the middle by default.
-        fill: for places outside: a number, or one for each channel.
+        fill: for places outside: a number, or one for each channel; 0 for None.
 
     >>> import tinygrad_lessons as tg
     >>> RandomRotation((90, 90))(tg.tensor([[[1.0, 2.0], [3.0, 4.0]]]))

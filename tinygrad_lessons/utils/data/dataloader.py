@@ -1,6 +1,8 @@
 """The `DataLoader`: batches of a dataset, loaded in this process or by workers."""
 
 import warnings
+from numbers import Real
+from types import GenericAlias
 
 from tinygrad_lessons.utils.data.collate import default_collate, default_convert
 from tinygrad_lessons.utils.data.dataset import IterableDataset
@@ -52,8 +54,9 @@ class DataLoader:
     Raises:
         ValueError: an argument is out of range, or two exclude each other.
         TypeError: `dataset` has no `__getitem__`, or `multiprocessing_context` is something else.
-        RuntimeError: while iterating: a worker was killed, or took longer than `timeout`. What a
-            worker raises comes out with its type and its trace.
+        RuntimeError: while iterating: a worker was killed, or took longer than `timeout`; dataset or
+            `collate_fn` raised StopIteration. What else a worker raises comes out with its type and
+            its trace.
 
     Example:
         >>> import tinygrad_lessons as tg
@@ -63,6 +66,8 @@ class DataLoader:
         tensor([0, 1]) (2, 1)
         tensor([2]) (1, 1)
     """
+
+    __class_getitem__ = classmethod(GenericAlias)  # DataLoader[type of a sample], for annotations
 
     def __init__(
         self,
@@ -271,7 +276,7 @@ def _check_workers(num_workers, timeout, prefetch_factor, persistent_workers):
         raise ValueError(
             f"DataLoader: got num_workers={num_workers!r}: expected a whole number of at least 0"
         )
-    if timeout < 0:
+    if not isinstance(timeout, Real) or not timeout >= 0:
         raise ValueError(f"DataLoader: got timeout={timeout!r}: expected seconds, at least 0")
     if prefetch_factor is not None and (type(prefetch_factor) is not int or prefetch_factor < 1):
         raise ValueError(

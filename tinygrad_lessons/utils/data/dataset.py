@@ -4,6 +4,7 @@ import math
 import warnings
 from bisect import bisect_right
 from itertools import accumulate
+from types import GenericAlias
 
 import tinygrad_lessons as tg
 from tinygrad_lessons.utils.data.sampler import index_tensor
@@ -22,6 +23,8 @@ class Dataset:
         >>> Squares()[3]
         9
     """
+
+    __class_getitem__ = classmethod(GenericAlias)  # Dataset[type of a sample], for annotations
 
     def __getitem__(self, index):
         raise NotImplementedError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from itertools import count, islice
 
 from tinygrad_lessons._core.core import Stream, Tensor, take_batch
@@ -32,6 +33,23 @@ class Job:
         return StreamFetcher(self, seed + worker) if self.streams else Fetcher(self, seed)
 
 
+def without_stop(function):
+    """The function with a RuntimeError for a StopIteration, which would end the epoch (PEP 479)."""
+
+    @wraps(function)
+    def guarded(*args):
+        try:
+            return function(*args)
+        except StopIteration as error:
+            name = getattr(function, "__qualname__", type(function).__name__)
+            raise RuntimeError(
+                f"DataLoader: {name} raised StopIteration: only the iterator of an IterableDataset "
+                "or of a sampler may"
+            ) from error
+
+    return guarded
+
+
 class Fetcher:
     """Makes batches from samples by index.
 
@@ -41,7 +59,8 @@ class Fetcher:
     """
 
     def __init__(self, job, seed):
-        self._dataset, self._collate, self._batched = job.dataset, job.collate_fn, job.batched
+        self._dataset, self._batched = job.dataset, job.batched
+        self._collate = without_stop(job.collate_fn)
         self._stream = Stream(seed)
         self._bulk = loads_in_bulk(job.dataset)
         whole = job.batched and job.collate_fn is default_collate
@@ -58,6 +77,7 @@ class Fetcher:
         with self._stream:
             return self._collate(self._load(position, indices))
 
+    @without_stop
     def _load(self, position, indices):
         seek = self._stream.seek
         seek(2 * position)
@@ -78,11 +98,11 @@ class StreamFetcher:
     """Makes batches from an IterableDataset, wherever that is; StopIteration behind the last."""
 
     def __init__(self, job, seed):
-        self._collate, self._batched = job.collate_fn, job.batched
+        self._collate, self._batched = without_stop(job.collate_fn), job.batched
         self._batch_size, self._drop_last = job.batch_size, job.drop_last
         self._stream = Stream(seed)
         with self._stream:
-            self._samples = iter(job.dataset)
+            self._samples = without_stop(iter)(job.dataset)
 
     def __call__(self, position, indices):
         with self._stream:

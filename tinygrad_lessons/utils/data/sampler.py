@@ -1,12 +1,16 @@
 """In which order samples are visited, and how they are cut into batches."""
 
 from itertools import islice
+from numbers import Integral
+from types import GenericAlias
 
 import tinygrad_lessons as tg
 
 
 class Sampler:
     """An order of indices: a subclass defines `__iter__()`, and `__len__()` where it is known."""
+
+    __class_getitem__ = classmethod(GenericAlias)  # Sampler[type of an index], for annotations
 
     def __init__(self, data_source=None):
         pass
@@ -194,14 +198,14 @@ class BatchSampler(Sampler):
     """
 
     def __init__(self, sampler, batch_size, drop_last):
-        if type(batch_size) is not int or batch_size <= 0:
+        if not isinstance(batch_size, Integral) or isinstance(batch_size, bool) or batch_size <= 0:
             raise ValueError(
                 f"batch_size should be a positive integer value, got batch_size={batch_size!r}"
             )
         if not isinstance(drop_last, bool):
             raise ValueError(f"drop_last should be a boolean value, got drop_last={drop_last!r}")
         self.sampler = sampler
-        self.batch_size = batch_size
+        self.batch_size = int(batch_size)
         self.drop_last = drop_last
 
     def __iter__(self):
@@ -217,14 +221,22 @@ class BatchSampler(Sampler):
 
 
 def index_tensor(indices):
-    """Indices of any form as an int64 tensor of one dimension."""
+    """Indices of any form as an int64 tensor of one dimension.
+
+    Raises:
+        TypeError: they are no whole numbers.
+    """
+    import numpy as np
+
     if isinstance(indices, range):
         return tg.arange(indices.start, indices.stop, indices.step)
-    if not isinstance(indices, tg.Tensor):
-        import numpy as np
-
-        indices = tg.as_tensor(np.asarray(indices, dtype=np.int64))
-    return indices.to(tg.int64).contiguous()
+    array = indices.numpy() if isinstance(indices, tg.Tensor) else np.asarray(indices)
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(
+            f"expected indices to be whole numbers, got {array.dtype}: np.flatnonzero(mask) makes "
+            "indices of a mask"
+        )
+    return tg.as_tensor(np.ascontiguousarray(array, np.int64))
 
 
 def _check_count(name, count):

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 import weakref
+from collections import deque
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import connection
@@ -20,6 +21,7 @@ import numpy as np
 
 import tinygrad_lessons as tg
 from tinygrad_lessons.utils.data.dataset import Dataset
+from tinygrad_lessons.utils.data.fetch import without_stop
 from tinygrad_lessons.utils.data.transport import Packer, Unpacker
 
 THREAD = "thread"
@@ -197,7 +199,7 @@ def serve(job, info, init_fn, failure, receive, send):
     fetch = useless = trouble = ended = None
     if init_fn is not None:
         try:
-            init_fn(info.id)
+            without_stop(init_fn)(info.id)
         except BaseException as error:
             useless = failure(error)
     while (task := receive()) is not None:
@@ -263,6 +265,9 @@ class ThreadWorkers(Workers):
 
 def _stop_threads(tasks):
     for each in tasks:
+        with contextlib.suppress(queue.Empty):  # what nobody waits for
+            while True:
+                each.get_nowait()
         each.put(None)
 
 
@@ -274,6 +279,7 @@ class ProcessWorkers(Workers):
         self._processes, self._pipes = [], []
         self._unpackers = [Unpacker() for _ in range(count)]
         self._empty = [[] for _ in range(count)]  # slots that a worker gets back with its next task
+        self._end = "DataLoader: the workers have been stopped: iterate again"
         self.stop = weakref.finalize(
             self, _stop_processes, os.getpid(), self._processes, self._pipes
         )
@@ -299,6 +305,8 @@ class ProcessWorkers(Workers):
 
     def receive(self, among, timeout):
         """The next reply of one of those workers."""
+        if not self.stop.alive:
+            raise RuntimeError(self._end)
         pipes = {self._pipes[worker]: worker for worker in among}
         ends = {self._processes[worker].sentinel: worker for worker in among}
         ready = connection.wait([*pipes, *ends], timeout or None)
@@ -310,9 +318,9 @@ class ProcessWorkers(Workers):
                 try:
                     with self._whole():
                         data = pipe.recv_bytes()
-                except (EOFError, OSError):
+                    reply, slot = self._unpackers[worker].unpack(data)
+                except (EOFError, OSError):  # its memory ends with it, too
                     raise self._death_of(worker) from None
-                reply, slot = self._unpackers[worker].unpack(data)
                 if slot is not None:
                     self._empty[worker].append(slot)
                 return reply
@@ -334,12 +342,15 @@ class ProcessWorkers(Workers):
         self.stop()
         if code is not None and code < 0:
             how = f"was killed by signal {signal.Signals(-code).name}"
+        elif code is None:
+            how = "cannot be read from"
         else:
             how = f"ended with exit code {code}"
-        return RuntimeError(
+        self._end = (
             f"DataLoader: worker process {worker} (pid {process.pid}) {how}: if memory ran short, "
             "use fewer workers or smaller batches"
         )
+        return RuntimeError(self._end)
 
 
 def _stop_processes(owner, processes, pipes):
@@ -371,18 +382,22 @@ def _process_main(job, info, init_fn, pipe, inherited):
     random.seed(info.seed)
     np.random.seed(info.seed % 2**32)
     parent = multiprocessing.parent_process().sentinel
-    packer, outbox = Packer(), queue.SimpleQueue()
+    packer, outbox, tasks = Packer(), queue.SimpleQueue(), deque()
 
     def receive():
-        if pipe not in connection.wait([pipe, parent]):
-            return None
-        try:
-            task, slots = pipe.recv()
-        except (EOFError, OSError):
-            return None
-        for slot in slots:
-            packer.give_back(slot)
-        return task
+        while not tasks or pipe.poll():  # all that has come: what nobody waits for is not loaded
+            if pipe not in connection.wait([pipe, parent]):
+                return None
+            try:
+                task, slots = pipe.recv()
+            except (EOFError, OSError):
+                return None
+            if task is None:
+                return None
+            for slot in slots:
+                packer.give_back(slot)
+            tasks.append(task)
+        return tasks.popleft()
 
     def send(reply):
         try:
