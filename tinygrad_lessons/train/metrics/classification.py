@@ -318,12 +318,11 @@ def auc(output, target):
         0.75
     """
     wanted, classes = classes_of("auc", output, target)
-    wanted, output = wanted.numpy(), output.detach().double().numpy().copy()
+    wanted, output = wanted.numpy(), output.detach().double().numpy()
     if classes == 2:
         one = output.size == len(output)
         return _auc_of(output.ravel() if one else output[:, 1] - output[:, 0], wanted == 1)
-    if len(output):
-        output -= output.max(1, keepdims=True)
+    output = output - output.max(1, keepdims=True)
     areas = [_auc_of(_against_others(output, c), wanted == c) for c in range(classes)]
     areas = [area for area in areas if not math.isnan(area)]
     return sum(areas) / len(areas) if areas else math.nan
