@@ -150,3 +150,28 @@ def test_bad_arguments():
         optim.Lookahead(sgd, k=0)
     with pytest.raises(ValueError, match="Invalid alpha value: 1.5"):
         optim.Lookahead(sgd, alpha=1.5)
+
+
+RULES_THAT_LOOK_AROUND = {
+    "sam": lambda params: optim.SAM(optim.SGD(params, lr=0.1), rho=0.3),
+    "wolfe": lambda params: optim.LBFGS(params, line_search_fn="strong_wolfe"),
+    "lbfgs": lambda params: optim.LBFGS(params),
+    "exact": lambda params: optim.GradientDescent(params, line_search="exact"),
+}
+
+
+@pytest.mark.parametrize("make", RULES_THAT_LOOK_AROUND.values(), ids=RULES_THAT_LOOK_AROUND)
+def test_an_error_while_looking_around_leaves_the_weights_where_they_were(make):
+    params, optimizer, closure = quadratic(make)
+    calls = []
+
+    def fails_elsewhere():
+        calls.append(point(params))
+        if len(calls) == 2:
+            raise FloatingPointError("the loss is inf")
+        return closure()
+
+    with pytest.raises(FloatingPointError):
+        optimizer.step(fails_elsewhere)
+    assert not np.array_equal(calls[1], START)
+    np.testing.assert_array_equal(point(params), START)

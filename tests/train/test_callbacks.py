@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from runs import blobs, classifier, fit, loader, outcome
+from runs import bits, blobs, classifier, fit, loader, outcome
 
 import tinygrad_lessons as tg
 from tinygrad_lessons import nn, optim
@@ -189,6 +189,39 @@ def test_gradient_stats_go_on(tmp_path):
     assert file("a").read_text() == file("b").read_text() != ""
 
 
+@pytest.mark.parametrize("cut", [7, 8, 12])
+def test_gradient_stats_in_the_middle_of_an_epoch_go_on(cut, tmp_path):
+    """The sums of the epoch under way are those of the steps before the stop, too."""
+
+    def run(folder, *more, **arguments):
+        stats = GradientStats(folder / "gradients.jsonl", every=1)
+        checkpoints = ModelCheckpoint(folder / "checkpoints")
+        fit(classifier(callbacks=[stats, *more, checkpoints]), 3, **arguments)
+        return (folder / "gradients.jsonl").read_text()
+
+    run(tmp_path / "part", StepBudget(cut))
+    assert run(tmp_path / "part", resume=tmp_path / "part") == run(tmp_path / "whole")
+
+
+RULES_OF_CLOSURES = {
+    "sam": lambda p: optim.SAM(optim.SGD(p, lr=0.25), rho=1.0),
+    "lbfgs": lambda p: optim.LBFGS(p, lr=0.25, max_iter=4),
+}
+
+
+@pytest.mark.parametrize("rule", RULES_OF_CLOSURES)
+def test_gradient_stats_are_of_the_place_that_a_step_begins_at(rule):
+    model, stats = nn.Linear(1, 1, bias=False), GradientStats(every=1)
+    nn.init.constant_(model.weight, 2.0)
+    rule = RULES_OF_CLOSURES[rule](model.parameters())
+    trainer = Trainer(model, nn.MSELoss(), rule, callbacks=[stats])
+    trainer.fit([(tg.ones(2, 1), tg.zeros(2, 1))], epochs=1)
+    found = stats.records[0]["parameters"]["weight"]
+    assert (found["weight_norm"], found["grad_norm"]) == (2.0, 4.0)
+    moved = abs(model.weight.item() - 2.0) / 2.0
+    assert moved > 0 and found["update_ratio"] == pytest.approx(moved, rel=1e-6)
+
+
 def test_dead_units():
     """Units with a bias far below zero never fire behind a ReLU."""
     trainer = classifier(callbacks=[GradientStats(every=1)])
@@ -284,18 +317,67 @@ def test_swa_is_the_mean_of_the_epochs():
     fit(trainer, 4)
     for mean, *epochs in zip(values(trainer.model), *ends[1:], strict=True):
         np.testing.assert_allclose(mean, np.mean(epochs, 0), rtol=1e-5, atol=1e-6)
-    # the statistics are of the mean's own activations
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_swa_computes_statistics_of_what_it_was_trained_on(scale):
+    """Those of the mean's own activations, of batches as `batch_transform` gives them."""
+
+    def half(x, y):
+        return x * scale, y
+
+    data = list(loader(0))
+    trainer = classifier(callbacks=[SWA(start=1)], batch_transform=half)
+    trainer.fit(data, epochs=2)
     twin = copy.deepcopy(trainer.model)
-    update_bn(DataOnce(), twin)
-    np.testing.assert_allclose(
-        twin[2].running_mean.numpy(), trainer.model[2].running_mean.numpy(), rtol=0.3, atol=0.1
-    )
-    assert not np.allclose(trainer.model[2].running_mean.numpy(), 0)
+    update_bn([half(*batch) for batch in data], twin)
+    found, expected = trainer.model.state_dict(), twin.state_dict()
+    assert bits(found) == bits(expected)
+    linear = trainer.model[1]
+    means = [(x * scale @ linear.weight.T + linear.bias).detach().numpy().mean(0) for x, _ in data]
+    np.testing.assert_allclose(found["2.running_mean"].numpy(), np.mean(means, 0), rtol=1e-4)
 
 
-class DataOnce:
-    def __iter__(self):
-        return iter(loader(0))
+def plain_sgd(averaging, *more, **arguments):
+    """The weight after epochs that each halve it, from 4: 2, 1, 0.5, …"""
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, 4.0)
+    sgd = optim.SGD(model.parameters(), lr=0.25)
+    trainer = Trainer(model, nn.MSELoss(), sgd, callbacks=[averaging, *more])
+    trainer.fit([(tg.ones(2, 1), tg.zeros(2, 1))], **arguments)
+    return trainer
+
+
+@pytest.mark.parametrize("validated", [False, True])
+@pytest.mark.parametrize("average", [SWA(start=2), EMA(0.5)], ids=["swa", "ema"])
+def test_early_stopping_leaves_the_average(average, validated):
+    data = [(tg.ones(2, 1), tg.zeros(2, 1))] if validated else None
+    monitor = "val_loss" if validated else "train_loss"
+    alone = plain_sgd(copy.deepcopy(average), epochs=3).model.weight.item()
+    stopper = EarlyStopping(monitor, restore_best=True)
+    both = plain_sgd(copy.deepcopy(average), stopper, val=data, epochs=3)
+    assert stopper.best_epoch == 3 and both.averaged
+    # the mean of 1 and 0.5; the averages 2, 1.5, 1
+    assert both.model.weight.item() == alone == (0.75 if isinstance(average, SWA) else 1.0)
+    again = plain_sgd(copy.deepcopy(average), stopper, val=data, epochs=0)
+    assert again.model.weight.item() == 4.0 and not again.averaged
+
+
+@pytest.mark.parametrize("average", [EMA(0.8), SWA(start=1)], ids=["ema", "swa"])
+def test_a_state_taken_after_the_fit_goes_on_from_the_weights_in_training(average):
+    def trainer():
+        return classifier(callbacks=[copy.deepcopy(average)])
+
+    whole = trainer()
+    fit(whole, 4)
+    first = trainer()
+    fit(first, 2)
+    state = first.state_dict()
+    more = trainer()
+    more.load_state_dict(state)
+    fit(more, 4)
+    for part in ("history", "optimizer", "model"):
+        assert outcome(more)[part] == outcome(whole)[part], part
 
 
 @pytest.mark.parametrize("average", [EMA(0.8), SWA(start=2)], ids=["ema", "swa"])

@@ -199,3 +199,81 @@ def test_misuse(call, message):
 def test_empty_metrics_are_nan():
     for metric in (train.Accuracy(), train.MSE(), train.RMSE(), train.R2()):
         assert math.isnan(metric.compute())
+
+
+def test_ties_go_to_the_first_class_as_in_argmax():
+    logits = tg.zeros(4, 10)
+    assert train.top_k_accuracy(logits, tg.tensor([1, 2, 3, 4]), 1) == 0
+    assert train.top_k_accuracy(logits, tg.tensor([0, 2, 3, 4]), 3) == 0.5
+    logits, target = sample()
+    assert train.top_k_accuracy(logits, target, 1) == train.accuracy(logits, target)
+
+
+def test_confusion_matrix_refuses_a_chosen_class_beyond_its_classes():
+    with pytest.raises(ValueError, match="chose classes up to 2: expected .* 0 to 1"):
+        train.confusion_matrix(tg.tensor([[0.0, 0.0, 1.0]]), tg.tensor([0]), classes=2)
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (3, 2)), ((1, 3), (3, 1)), ((6,), (2, 3))])
+def test_regression_refuses_shapes_that_do_not_fit(shapes):
+    output, target = (tg.zeros(shape) for shape in shapes)
+    for function, _ in REGRESSIONS.values():
+        with pytest.raises(ValueError, match="do not fit"):
+            function(output, target)
+
+
+def test_auc_of_saturated_logits_keeps_their_order():
+    """Class 0 is scored 40, 50 and 60: all of them 1 by a softmax in float64."""
+    logits = tg.zeros(4, 3)
+    logits[:, 0] = tg.tensor([40.0, 50.0, 60.0, 45.0])
+    # pairs of class 0 (samples 1, 2) against the others (0, 3): all four in order;
+    # class 1 (sample 0) and 2 (sample 3) are scored -40, -50, -60, -45 against the rest
+    area = np.mean([1, 1, 2 / 3])
+    assert train.auc(logits, tg.tensor([1, 0, 0, 2])) == pytest.approx(area, rel=1e-12)
+
+
+@pytest.mark.parametrize("target", [[0, 3], [0, -1], [0], [0, 1, 2]])
+def test_auc_refuses_targets_that_do_not_fit(target):
+    for logits in (tg.ones(2, 3), tg.ones(2, 2), tg.ones(2)):
+        if logits.dim() == 1 or target != [0, 3]:
+            with pytest.raises(ValueError, match="auc: .* expected a class from 0 to"):
+                train.auc(logits, tg.tensor(target))
+
+
+def test_f1_macro_is_of_the_classes_that_occur():
+    """As scikit-learn has it: class 3 is neither a target nor chosen, class 2 is chosen once."""
+    logits, target = tg.eye(4)[tg.tensor([0, 1, 2])], tg.tensor([0, 1, 1])
+    assert train.f1_score(logits, target) == pytest.approx((1 + 2 / 3 + 0) / 3)
+    assert train.f1_score(logits, target, None).tolist() == pytest.approx([1, 2 / 3, 0, 0])
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS | REGRESSIONS)
+def test_nothing_gives_nan(name):
+    function, metric = (CLASSIFIERS | REGRESSIONS)[name]
+    target = tg.zeros(0, 3) if name in REGRESSIONS else tg.zeros(0, dtype=tg.int64)
+    figure, streaming = function(tg.zeros(0, 3), target), metric()
+    streaming.update(tg.zeros(0, 3), target)
+    if name == "confusion":
+        assert figure.tolist() == streaming.compute().tolist() == [[0] * 3] * 3
+    else:
+        assert math.isnan(figure) and math.isnan(streaming.compute())
+        assert math.isnan(metric().compute())
+
+
+def test_f1_of_nothing_for_every_average():
+    nothing = tg.zeros(0, 2), tg.zeros(0, dtype=tg.int64)
+    for average in ("macro", "micro", "weighted", "binary"):
+        assert math.isnan(train.f1_score(*nothing, average))
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        ("accuracy", "got 'accuracy': expected a list of names, as ..accuracy.., or a dict"),
+        ([train.Accuracy()], "got Accuracy in a list, .* in a dict, as .'accuracy': "),
+        ([train.accuracy], "got function in a list, .* give it one in a dict"),
+    ],
+)
+def test_metrics_that_have_no_name(metrics, message):
+    with pytest.raises(TypeError, match=message):
+        train.metrics.named_metrics(metrics)

@@ -1,5 +1,6 @@
 """The Trainer: what it computes, in which order it calls, and how it ends."""
 
+import json
 import math
 import os
 import signal
@@ -15,6 +16,8 @@ from tinygrad_lessons.datasets import Digits
 from tinygrad_lessons.train import (
     Callback,
     EarlyStopping,
+    JSONLLogger,
+    ModelCheckpoint,
     Trainer,
     accuracy,
     evaluate,
@@ -391,3 +394,45 @@ def test_a_second_fit_begins_a_run():
     history = fit(trainer, 2)
     assert [r["epoch"] for r in history] == [1, 2] and stopper.epoch == 2
     assert weights(trainer.model) != before
+
+
+def test_figures_of_numpy_become_plain_ones(tmp_path):
+    figures = {
+        "wide": np.float64(0.5), "narrow": np.float32(0.25), "whole": np.int64(3),
+        "several": np.array([1.0, 2.0]), "tensor": tg.tensor(2.0), "plain": 1,
+    }  # fmt: skip
+    metrics = {name: (lambda *_, f=figure: f) for name, figure in figures.items()}
+    log = JSONLLogger(tmp_path / "metrics.jsonl")
+    trainer = classifier(callbacks=[log, ModelCheckpoint(tmp_path / "c")], metrics=metrics)
+    (record,) = fit(trainer, 1)
+    expected = {
+        "wide": 0.5, "narrow": 0.25, "whole": 3, "several": [1.0, 2.0], "tensor": 2.0, "plain": 1,
+    }  # fmt: skip
+    for name, figure in expected.items():
+        assert record[f"train_{name}"] == record[f"val_{name}"] == figure
+        assert type(record[f"train_{name}"]) is type(figure)
+    assert json.loads(log.path.read_text()) == record
+
+
+def test_a_learning_rate_of_numpy_is_saved(tmp_path):
+    def trainer():
+        return classifier(
+            lr=np.float64(0.1), callbacks=[ModelCheckpoint(tmp_path / "c")],
+            scheduler=lambda o: optim.lr_scheduler.LambdaLR(o, lambda t: np.float64(0.5) ** t),
+        )  # fmt: skip
+
+    first, more = trainer(), trainer()
+    fit(first, 1)
+    assert [record["lr"] for record in fit(more, 3, resume=tmp_path / "c")] == [0.1, 0.05, 0.025]
+
+
+def test_figures_that_cannot_be_compared():
+    metrics = {"each": lambda output, target: np.array([1.0, 2.0])}
+    trainer = classifier(callbacks=[EarlyStopping("val_each")], metrics=metrics)
+    with pytest.raises(TypeError, match="'val_each' is a list: expected a number"):
+        fit(trainer, 1)
+
+
+def test_epochs_may_be_a_number_of_numpy():
+    trainer = classifier()
+    assert len(fit(trainer, np.int64(2))) == 2 and type(trainer.epochs) is int

@@ -41,9 +41,14 @@ class Line:
             offset += p.numel()
 
     def at(self, t):
-        """Go there and look."""
+        """Go there and look; if that fails, the parameters are at the start again."""
         self.go(t)
-        loss, gradient = evaluate(self.closure, self.params)
+        try:
+            loss, gradient = evaluate(self.closure, self.params)
+        except BaseException:
+            for p, start in zip(self.params, self.start, strict=True):
+                p.copy_(start)
+            raise
         self.evaluations += 1
         return Point(t, float(loss), gradient, gradient.dot(self.direction).item())
 

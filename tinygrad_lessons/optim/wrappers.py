@@ -113,10 +113,12 @@ class SAM(_Wrapper):
         if norm > 0:
             for p, pull in zip(moved, pulls, strict=True):
                 p.add_(p * pull if self.adaptive else pull, alpha=self.rho / norm)
-        with enable_grad():
-            closure()
-        for p, start in zip(moved, before, strict=True):
-            p.copy_(start)
+        try:
+            with enable_grad():
+                closure()
+        finally:
+            for p, start in zip(moved, before, strict=True):
+                p.copy_(start)
         self.optimizer.step()
         return loss
 

@@ -1,9 +1,12 @@
 """Files to go on from: written in one step, with a checksum, several of them in a folder."""
 
+import copy
 import os
 import re
 import warnings
 from pathlib import Path
+
+import numpy as np
 
 import tinygrad_lessons as tg
 
@@ -19,6 +22,7 @@ class CheckpointWarning(UserWarning):
 def save_checkpoint(state, path) -> None:
     """Write a checkpoint: nested dicts, lists, numbers and tensors, as `tg.save` takes them.
 
+    NumPy's numbers, which a metric or a learning rate may be, become plain ones.
     A killed process leaves the old file or the new one, and `load_checkpoint` notices damage.
 
     Raises:
@@ -35,7 +39,21 @@ def save_checkpoint(state, path) -> None:
         >>> load_checkpoint(path)
         {'epoch': 3, 'weights': tensor([1., 1.])}
     """
-    tg.save(state, path)
+    tg.save(_with_plain_numbers(state), path)
+
+
+def _with_plain_numbers(state):
+    """The same nested state without NumPy's numbers."""
+    if isinstance(state, np.generic):
+        return state.item()
+    if isinstance(state, tuple):
+        return tuple(map(_with_plain_numbers, state))
+    if not isinstance(state, (dict, list)):
+        return state
+    plain = copy.copy(state)
+    for key, value in state.items() if isinstance(state, dict) else enumerate(state):
+        plain[key] = _with_plain_numbers(value)
+    return plain
 
 
 def load_checkpoint(path):

@@ -129,9 +129,10 @@ def evaluate(model, loss, loader, metrics=None):
 
 
 def computed(metrics, prefix=""):
-    """Prefixed name → figure, of metrics by name; tensors become lists, as records hold them."""
+    """Prefixed name → figure, of metrics by name; tensors, arrays and NumPy's numbers become plain
+    numbers or lists of them, as records hold them."""
     figures = {prefix + name: metric.compute() for name, metric in metrics.items()}
     return {
-        name: figure.tolist() if isinstance(figure, tg.Tensor) else figure
+        name: figure.tolist() if hasattr(figure, "tolist") else figure
         for name, figure in figures.items()
     }

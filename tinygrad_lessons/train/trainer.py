@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from math import isfinite, nan
+from numbers import Integral
 from operator import attrgetter
 
 from tinygrad_lessons._core import Tensor
@@ -45,7 +46,8 @@ class Trainer:
 
     Attributes that callbacks read: `model`, `loss`, `optimizer`, `scheduler`; `epoch` (its number,
     from 1) and `epochs` (how many there are to be), `step` (taken in all), `step_loss`, `lr`,
-    `history`, `record` (of this epoch, so far), `resumed`, `stopped_by`, `error`.
+    `history`, `record` (of this epoch, so far), `resumed`, `averaged` (whether the model now holds
+    an average of its weights), `stopped_by`, `error`.
 
     Args:
         model: maps a batch to outputs.
@@ -134,7 +136,7 @@ class Trainer:
         self.record = {}
         self.epoch = self.step = 0
         self.step_loss = nan
-        self.resumed = False
+        self.resumed = self.averaged = False
         self.stopped_by = None
         self.error = None
         self._begun = time.perf_counter()
@@ -162,6 +164,11 @@ class Trainer:
         """End training after this step; `stopped_by` is the first reason given."""
         if self.stopped_by is None:
             self.stopped_by = reason
+
+    def transformed(self, batch):
+        """The batch and its target as training sees them, behind `batch_transform`."""
+        pair = pair_of(batch, "fit")
+        return pair if self.batch_transform is None else self.batch_transform(*pair)
 
     def _call(self, name):
         for hook in self._hooks[name]:
@@ -199,8 +206,9 @@ class Trainer:
             CheckpointError: a checkpoint is damaged, or of another model, optimizer or scheduler.
             FileNotFoundError: there is no checkpoint.
         """
-        if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
+        if isinstance(epochs, bool) or not isinstance(epochs, Integral) or epochs < 0:
             raise ValueError(f"fit: got epochs={epochs!r}: expected a whole number of at least 0")
+        epochs = int(epochs)
         if resume is not None:
             self.load_state_dict(load_checkpoint(resume))
         if self._loaded is None:
@@ -254,15 +262,15 @@ class Trainer:
 
     def _train_on(self, batches):
         """A step after the other; whether the epoch came to its end."""
-        position, transform = self._position, self.batch_transform
+        position = self._position
         starts, ends = self._hooks["on_step_start"], self._hooks["on_step_end"]
         schedule = self.scheduler if self.scheduler_interval == "step" else None
         many = self.accumulate
         groups = zip(batches) if many == 1 else iter(lambda: tuple(islice(batches, many)), ())  # noqa: B905
         for group in groups:
             position.batches += len(group)
-            if transform is not None:
-                group = [transform(*pair_of(batch, "fit")) for batch in group]
+            if self.batch_transform is not None:
+                group = [self.transformed(batch) for batch in group]
             for hook in starts:
                 hook(self)
             if many == 1 and not self._wants_closure:

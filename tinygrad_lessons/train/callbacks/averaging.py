@@ -3,6 +3,7 @@
 import tinygrad_lessons as tg
 from tinygrad_lessons.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
+from ..rng import kept_rng_states
 from .base import Callback
 
 
@@ -29,7 +30,10 @@ class _Averaging(Callback):
         """Begin the average, or go on with that of the checkpoint."""
         self.averaged, self._swapped = self._average(trainer.model), False
         if trainer.resumed and self._state is not None:
-            self.averaged.load_state_dict(self._state)
+            self.averaged.load_state_dict(self._state["average"])
+            self._swapped = self._state["swapped"]
+            if self._swapped:
+                self._swap(trainer)
         self._state = None
 
     @property
@@ -40,31 +44,33 @@ class _Averaging(Callback):
     def on_validation_start(self, trainer):
         """Put the average into the model."""
         if self._validates and self.ready:
-            self._swap(trainer.model)
+            self._swap(trainer)
 
     def on_epoch_end(self, trainer):
         """Put the weights in training back."""
         if self._swapped:
-            self._swap(trainer.model)
+            self._swap(trainer)
 
     def on_fit_end(self, trainer):
         """Leave the average in the model."""
         if self.ready and not self._swapped:
-            self._swap(trainer.model)
+            self._swap(trainer)
 
     @tg.no_grad()
-    def _swap(self, model):
+    def _swap(self, trainer):
         """Exchange the weights and buffers of the model and its average."""
-        mine, other = self.averaged.module.state_dict(), model.state_dict()
+        mine, other = self.averaged.module.state_dict(), trainer.model.state_dict()
         for name, tensor in other.items():
             held = tensor.detach().clone()
             tensor.copy_(mine[name])
             mine[name].copy_(held)
-        self._swapped = not self._swapped
+        self._swapped = trainer.averaged = not self._swapped
 
     def state_dict(self):
-        """The average."""
-        return {} if self.averaged is None else dict(self.averaged.state_dict())
+        """The average, and whether it is the model that has it now."""
+        if self.averaged is None:
+            return {}
+        return {"average": dict(self.averaged.state_dict()), "swapped": self._swapped}
 
     def load_state_dict(self, state):
         """Go on from a `state_dict`."""
@@ -120,8 +126,8 @@ class EMA(_Averaging):
 class SWA(_Averaging):
     """The mean of the weights after each epoch from `start` on; the model has it in the end.
 
-    The statistics of batch norm are then computed anew, by a pass over the training data. Beside it
-    goes a schedule such as `optim.swa_utils.SWALR`. Validation sees the weights in training.
+    The statistics of batch norm are then computed anew, by a pass over the training data as
+    `batch_transform` gives it. Beside it goes a schedule such as `optim.swa_utils.SWALR`. Validation sees the weights in training.
 
     Source: Izmailov et al. 2018, Averaging weights leads to wider optima and better generalization.
 
@@ -162,5 +168,5 @@ class SWA(_Averaging):
         """Leave the average in the model, with statistics of its own."""
         super().on_fit_end(trainer)
         if self._swapped and trainer.error is None:
-            with tg.no_grad():
-                update_bn(trainer.train_data, trainer.model)
+            with tg.no_grad(), kept_rng_states():
+                update_bn(map(trainer.transformed, trainer.train_data), trainer.model)

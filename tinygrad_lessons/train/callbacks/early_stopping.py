@@ -16,10 +16,17 @@ def monitored(name, metrics, monitor):
 
     Raises:
         KeyError: there is none of this name.
+        TypeError: it is not one number.
     """
     if monitor not in metrics:
         raise KeyError(f"{name}: no metric {monitor!r}: expected one of {sorted(metrics)}")
-    return metrics[monitor]
+    figure = metrics[monitor]
+    if not isinstance(figure, (int, float)):
+        raise TypeError(
+            f"{name}: {monitor!r} is a {type(figure).__name__}: expected a number, which can be "
+            "compared with that of another epoch"
+        )
+    return figure
 
 
 class EarlyStopping(Callback):
@@ -27,7 +34,8 @@ class EarlyStopping(Callback):
 
     An epoch improves when its metric is below the best by more than `min_delta` (above it for
     mode "max"); NaN never improves. As a callback it restores the best weights however training
-    ends; without a trainer, `step` and `restore` do the same.
+    ends; without a trainer, `step` and `restore` do the same. Where `EMA` or `SWA` leave an average
+    in the model, it is the best average that is restored, or none if averages were not validated.
 
     Args:
         monitor: the name of the metric.
@@ -70,6 +78,7 @@ class EarlyStopping(Callback):
         self.best_epoch = 0
         self.epoch = 0
         self._best_state = None
+        self._of_average = False  # whether these weights are an average
 
     @property
     def should_stop(self) -> bool:
@@ -109,10 +118,13 @@ class EarlyStopping(Callback):
         """Take in the epoch."""
         if self.step(trainer.history[-1], trainer.model):
             trainer.stop("early stopping")
+        if self.best_epoch == self.epoch:
+            self._of_average = trainer.averaged
 
     def on_fit_end(self, trainer):
-        """Restore the best weights."""
-        self.restore(trainer.model)
+        """Restore the best weights, but not in place of an average of them."""
+        if self._of_average == trainer.averaged:
+            self.restore(trainer.model)
 
     def state_dict(self):
         """The best figure, its weights, and the epochs since."""
@@ -121,9 +133,10 @@ class EarlyStopping(Callback):
             "best_epoch": self.best_epoch,
             "epoch": self.epoch,
             "weights": self._best_state,
+            "of_average": self._of_average,
         }
 
     def load_state_dict(self, state):
         """Go on from a `state_dict`."""
         self.best, self.best_epoch, self.epoch = state["best"], state["best_epoch"], state["epoch"]
-        self._best_state = state["weights"]
+        self._best_state, self._of_average = state["weights"], state["of_average"]

@@ -61,7 +61,7 @@ class GradientStats(Callback):
         self.records = []
         self._lines = None if path is None else Lines(path, "GradientStats")
         self._sums = {}
-        self._before = {}
+        self._before, self._gradients = {}, {}
         self._measured_epoch = 0
         self._size = 0
 
@@ -75,16 +75,21 @@ class GradientStats(Callback):
     def _due(self, trainer):
         return trainer.epoch != self._measured_epoch or (trainer.step + 1) % self.every == 0
 
+    def on_step_start(self, trainer):
+        """Keep the weights that the step is about to change."""
+        self._before, self._gradients = {}, {}
+        if self._due(trainer):
+            parameters = trainer.model.named_parameters()
+            self._before = {name: p.detach().clone() for name, p in parameters}
+
     def on_backward_end(self, trainer):
-        """Watch, and measure what the step is about to change."""
+        """Watch, and keep the gradients: of a closure, those of its first evaluation, at the weights."""
         parameters = dict(trainer.model.named_parameters())
         if self.watch:
             self._check(trainer, parameters)
-        if self._due(trainer):
-            self._before = {
-                name: (p.detach().clone(), _dense(p.grad))
-                for name, p in parameters.items()
-                if p.grad is not None
+        if self._before and not self._gradients:
+            self._gradients = {
+                name: _dense(p.grad) for name, p in parameters.items() if p.grad is not None
             }
 
     def _check(self, trainer, parameters):
@@ -101,11 +106,12 @@ class GradientStats(Callback):
 
     def on_step_end(self, trainer):
         """Measure what the step has changed."""
-        if not self._before:
+        if not self._gradients:
             return
         self._measured_epoch = trainer.epoch
         parameters = dict(trainer.model.named_parameters())
-        for name, (before, gradient) in self._before.items():
+        for name, gradient in self._gradients.items():
+            before = self._before[name]
             sums = self._sums.setdefault(
                 name, {"steps": 0, "weight": 0.0, "grad": 0.0, "ratio": 0.0}
             )
@@ -122,7 +128,6 @@ class GradientStats(Callback):
                 "weight": histogram(before, self.bins),
                 "gradient": histogram(gradient, self.bins),
             }
-        self._before = {}
 
     def on_epoch_end(self, trainer):
         """Note the epoch's figures."""

@@ -44,7 +44,7 @@ def named_metrics(metrics) -> dict:
 
     Raises:
         ValueError: an unknown name.
-        TypeError: something that is neither a metric nor a function.
+        TypeError: something that is neither a metric nor a function, or has no name.
 
     >>> from tinygrad_lessons.train.metrics import named_metrics
     >>> [type(metric).__name__ for metric in named_metrics(["accuracy", "f1"]).values()]
@@ -57,7 +57,16 @@ def named_metrics(metrics) -> dict:
             name: metric if isinstance(metric, Metric) else Collected(metric)
             for name, metric in metrics.items()
         }
+    if isinstance(metrics, str):
+        raise TypeError(
+            f"metrics: got {metrics!r}: expected a list of names, as [{metrics!r}], or a dict"
+        )
     for name in metrics:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"metrics: got {type(name).__name__} in a list, where names are expected: give it "
+                f"one in a dict, as {{'{type(name).__name__.lower()}': …}}"
+            )
         if name not in METRICS:
             raise ValueError(f"metrics: got {name!r}: expected some of {sorted(METRICS)}")
     return {name: METRICS[name]() for name in metrics}

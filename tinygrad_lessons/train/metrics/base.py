@@ -1,6 +1,7 @@
 """What streaming metrics share."""
 
 import copy
+import math
 from collections.abc import Mapping
 
 import tinygrad_lessons as tg
@@ -88,7 +89,9 @@ class Collected(Metric):
         self.targets.append(target)
 
     def compute(self):
-        """The function of all outputs and all targets."""
+        """The function of all outputs and all targets; NaN of none."""
+        if not self.outputs:
+            return math.nan
         return self._function(tg.cat(self.outputs), tg.cat(self.targets))
 
     def state_dict(self):

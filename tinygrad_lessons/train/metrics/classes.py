@@ -1,5 +1,7 @@
 """Which class an output chooses, and which class a target is."""
 
+import math
+
 
 def chosen(output):
     """The class of the largest logit: along dimension 1; with one logit a sample, 1 if it is above 0."""
@@ -22,10 +24,31 @@ def is_soft(target):
     return target.is_floating_point() and target.dim() > 1 and target.size(1) > 1
 
 
-def check_classes(name, output):
-    """Raise ValueError unless there are logits (n, classes), or one a sample."""
-    if output.dim() not in (1, 2) or output.numel() == 0:
+def share(part, whole):
+    """part / whole; NaN of nothing."""
+    return part / whole if whole else math.nan
+
+
+def classes_of(name, output, target, classes=None):
+    """The target's class of each sample, and how many classes there are.
+
+    Raises:
+        ValueError: the outputs are not (n, classes) or (n,), or there is not a class below
+            `classes` for each.
+    """
+    if output.dim() not in (1, 2) or output.shape[1:] == (0,):
         raise ValueError(
             f"{name}: got outputs of shape {tuple(output.shape)}: expected logits of shape "
-            "(n, classes), or (n,) for two classes, with n of 1 or more"
+            "(n, classes), or (n,) for two classes"
         )
+    if classes is None:
+        classes = max(2, output.size(1)) if output.dim() == 2 else 2
+    wanted = true(target)
+    low, high = (wanted.min().item(), wanted.max().item()) if wanted.numel() else (0, 0)
+    if wanted.shape != output.shape[:1] or low < 0 or high >= classes:
+        raise ValueError(
+            f"{name}: got outputs of shape {tuple(output.shape)} and targets of shape "
+            f"{tuple(target.shape)} from {low} to {high}: expected "
+            f"a class from 0 to {classes - 1} for each output"
+        )
+    return wanted, classes

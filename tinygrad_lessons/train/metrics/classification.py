@@ -12,7 +12,7 @@ import numpy as np
 import tinygrad_lessons as tg
 
 from .base import Collected, Metric
-from .classes import check_classes, chosen, is_soft, true
+from .classes import chosen, classes_of, is_soft, share, true
 
 _AVERAGES = ("macro", "micro", "weighted", "binary", None)
 
@@ -32,7 +32,7 @@ def hits(output, target):
 
 
 def accuracy(output, target):
-    """The share of samples whose largest logit is the target's, as a Python float.
+    """The share of samples whose largest logit is the target's, as a Python float; NaN of none.
 
     With soft targets (n, classes), the mean of the probability that the target gives to the chosen class.
 
@@ -51,8 +51,7 @@ def accuracy(output, target):
         >>> accuracy(tg.tensor([[2.0, 1.0]]), tg.tensor([[0.75, 0.25]]))
         0.75
     """
-    hit, count = hits(output, target)
-    return hit / count
+    return share(*hits(output, target))
 
 
 class Accuracy(Metric):
@@ -79,7 +78,7 @@ class Accuracy(Metric):
 
     def compute(self):
         """Hits over samples; NaN of none."""
-        return self.hit / self.count if self.count else math.nan
+        return share(self.hit, self.count)
 
 
 def _top_k_hits(output, target, k):
@@ -89,14 +88,18 @@ def _top_k_hits(output, target, k):
             "logits (n, classes) and k from 1 to the number of classes"
         )
     wanted = true(target).unsqueeze(1)
-    # as many logits above the target's as there are places before it; NaN is above all
+    # as many logits before the target's as there are places; of equal ones the first comes first,
+    # as in argmax, and NaN before all
     score = output.gather(1, wanted)
-    above = ((output > score) | (output != output)).sum(1)
+    tied = (output == score) & (tg.arange(output.size(1)) < wanted)
+    above = ((output > score) | tied | (output != output)).sum(1)
     return ((above < k) & (score == score).squeeze(1)).sum().item()
 
 
 def top_k_accuracy(output, target, k=5):
-    """The share of samples with fewer than k logits above the target's, as a Python float.
+    """The share of samples whose target is among the k largest logits, as a Python float.
+
+    Of equal logits, that of the lower class counts as the larger, as in `argmax`; NaN of no samples.
 
     Args:
         output: shape (n, classes).
@@ -111,7 +114,7 @@ def top_k_accuracy(output, target, k=5):
         >>> top_k_accuracy(tg.tensor([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]]), tg.tensor([1, 0]), k=2)
         0.5
     """
-    return _top_k_hits(output, target, k) / len(output)
+    return share(_top_k_hits(output, target, k), len(output))
 
 
 class TopKAccuracy(Accuracy):
@@ -144,7 +147,7 @@ def confusion_matrix(output, target, classes=None):
         classes: how many there are; as many as there are logits if None.
 
     Raises:
-        ValueError: a class is not below `classes`, or the shapes do not fit.
+        ValueError: a class, wanted or chosen, is not below `classes`, or the shapes do not fit.
 
     Example:
         >>> import tinygrad_lessons as tg
@@ -153,15 +156,12 @@ def confusion_matrix(output, target, classes=None):
         tensor([[1, 1],
                 [0, 0]])
     """
-    check_classes("confusion_matrix", output)
-    if classes is None:
-        classes = max(2, output.size(1) if output.dim() == 2 else 2)
-    wanted, choice = true(target), chosen(output)
-    if wanted.shape != choice.shape or wanted.min().item() < 0 or wanted.max().item() >= classes:
+    wanted, classes = classes_of("confusion_matrix", output, target, classes)
+    choice = chosen(output)
+    if choice.numel() and (most := choice.max().item()) >= classes:
         raise ValueError(
-            f"confusion_matrix: got outputs of shape {tuple(output.shape)} and targets of shape "
-            f"{tuple(target.shape)} from {target.min().item()} to {target.max().item()}: expected "
-            f"a class from 0 to {classes - 1} for each output"
+            f"confusion_matrix: got outputs of shape {tuple(output.shape)} that chose classes "
+            f"up to {most}: expected classes from 0 to {classes - 1}; name more classes"
         )
     cells = wanted * classes + choice
     counts = tg.zeros(classes * classes, dtype=tg.int64)
@@ -211,17 +211,17 @@ def _f1_of(counts, average):
     if average is None:
         return tg.tensor(scores)
     if average == "micro":
-        return float(2 * hit.sum() / both.sum())
+        return share(float(2 * hit.sum()), float(both.sum()))
     if average == "weighted":
-        return float(np.average(scores, weights=wanted))
+        return share(float(scores @ wanted), float(wanted.sum()))
     if average == "macro":
-        return float(scores.mean())
+        return share(float(scores.sum()), int((both > 0).sum()))
     if len(scores) != 2:
         raise ValueError(
             f"f1_score: average='binary' of {len(scores)} classes: expected two; "
             "choose 'macro', 'micro', 'weighted' or None"
         )
-    return float(scores[1])
+    return float(scores[1]) if both.any() else math.nan
 
 
 def _check_average(average):
@@ -235,9 +235,9 @@ def f1_score(output, target, average="macro"):
     Args:
         output: shape (n, classes), or (n,) for two classes.
         target: classes (n,), or probabilities (n, classes).
-        average: "macro" (mean of the classes), "weighted" (by how often each occurs), "micro" (of
-            all decisions, here the accuracy), "binary" (of class 1), or None: a tensor with
-            one value per class.
+        average: "macro" (mean of the classes that are a target or chosen), "weighted" (by how often
+            each is a target), "micro" (of all decisions, here the accuracy), "binary" (of class
+            1), or None: a tensor with one value per class. NaN of no samples.
 
     Raises:
         ValueError: an unknown average, "binary" of more than two classes, or shapes that do not fit.
@@ -272,12 +272,8 @@ class F1(ConfusionMatrix):
         super().__init__()
 
     def compute(self):
-        """The score.
-
-        Raises:
-            ValueError: there was no batch.
-        """
-        return _f1_of(super().compute(), self.average)
+        """The score; NaN of none."""
+        return math.nan if self.counts is None else _f1_of(self.counts, self.average)
 
 
 def _auc_of(scores, positive):
@@ -291,11 +287,17 @@ def _auc_of(scores, positive):
     return float((ranks[places][positive].sum() - least) / wins)
 
 
+def _against_others(logits, c):
+    """x[c] - log Σ exp(x[others]); the others in order, so that equal sums are equal bit by bit."""
+    return logits[:, c] - np.logaddexp.reduce(np.sort(np.delete(logits, c, 1), 1), 1)
+
+
 def auc(output, target):
     """The area under the ROC curve: how often a sample of a class is scored above one of another.
 
     Of two classes, the score is the logit of 1, or logit 1 less logit 0. Of more, each class is
-    scored by its softmax against the rest, and the mean of the classes is returned.
+    scored against the rest, x[c] - log Σ exp(x[others]), which is in the order of its softmax
+    where that has become 1, and the mean of the classes is returned.
 
     Args:
         output: shape (n, classes), or (n,) for two classes.
@@ -303,6 +305,9 @@ def auc(output, target):
 
     Returns:
         A Python float; NaN if no class has both samples in it and samples outside.
+
+    Raises:
+        ValueError: there is not a class for each output.
 
     Source: Hanley and McNeil 1982; by ranks, as Mann and Whitney 1947.
 
@@ -312,15 +317,13 @@ def auc(output, target):
         >>> auc(tg.tensor([0.1, 0.4, 0.35, 0.8]), tg.tensor([0, 0, 1, 1]))
         0.75
     """
-    check_classes("auc", output)
-    wanted = true(target).numpy()
-    output = output.detach().double()
-    classes = output.size(1) if output.dim() == 2 else 1
-    if classes <= 2:
-        scores = output[:, 1] - output[:, 0] if classes == 2 else output.flatten()
-        return _auc_of(scores.numpy(), wanted == 1)
-    scores = output.softmax(1).numpy()
-    areas = [_auc_of(scores[:, c], wanted == c) for c in range(classes)]
+    wanted, classes = classes_of("auc", output, target)
+    wanted, output = wanted.numpy(), output.detach().double().numpy()
+    if classes == 2:
+        one = output.size == len(output)
+        return _auc_of(output.ravel() if one else output[:, 1] - output[:, 0], wanted == 1)
+    output = output - output.max(1, keepdims=True)
+    areas = [_auc_of(_against_others(output, c), wanted == c) for c in range(classes)]
     areas = [area for area in areas if not math.isnan(area)]
     return sum(areas) / len(areas) if areas else math.nan
 

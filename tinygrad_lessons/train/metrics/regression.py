@@ -1,22 +1,23 @@
 """How good a regression is: mean absolute and squared error, R².
 
 Each is a function of all outputs and targets, of equal shape, and a class that takes them in batch
-by batch. All is summed up in float64.
+by batch. All is summed up in float64; of nothing, each is NaN.
 """
 
 import math
 
 from .base import Metric
+from .classes import share
 
 
 def _pair(name, output, target):
     output, target = output.detach().double(), target.detach().double()
     if output.shape != target.shape:
         # (n, 1) beside (n,) would broadcast to all pairs
-        if output.numel() != target.numel() or max(output.dim(), target.dim()) > 2:
+        if {output.shape, target.shape} != {(len(target),), (len(target), 1)}:
             raise ValueError(
                 f"{name}: outputs of shape {tuple(output.shape)} and targets of shape "
-                f"{tuple(target.shape)} do not fit: expected equal shapes"
+                f"{tuple(target.shape)} do not fit: expected equal shapes, or (n, 1) and (n,)"
             )
         output = output.reshape(target.shape)
     return output, target
@@ -48,7 +49,7 @@ class MSE(Metric):
 
     def compute(self):
         """The mean; NaN of nothing."""
-        return self.total / self.count if self.count else math.nan
+        return share(self.total, self.count)
 
 
 class RMSE(MSE):
@@ -106,8 +107,10 @@ class R2(Metric):
     def update(self, output, target):
         """Add a batch's sums of squares."""
         output, target = _pair("R2", output, target)
-        output, target = (x.reshape(len(target), -1) for x in (output, target))
         count = len(target)
+        if not count:
+            return
+        output, target = (x.reshape(count, -1) for x in (output, target))
         mean = target.mean(0)
         step = mean - self.mean
         total = self.count + count
