@@ -14,10 +14,7 @@ ROWS = literal_eval(subprocess.check_output([sys.executable, "-c", LIST_ROWS], t
 FLAT = ("BITWISE", "COMPARE", "PREDICATE")  # they have no derivative
 INTERVALS = {"acosh": {"low": 1.1, "high": 4}}
 INTEGERS = {"low": 1, "high": 100, "dtype": "int64"}
-<<<<<<< Updated upstream
 ONE_WEIGHT = {"prelu"}  # the second operand has one element
-=======
->>>>>>> Stashed changes
 PARAMETERS = {
     "clamp": (0.3, 0.7),
     "softplus": (1.0, 20.0),
@@ -25,10 +22,7 @@ PARAMETERS = {
     "celu": (1.0,),
     "leaky_relu": (0.01,),
     "softshrink": (0.5,),
-<<<<<<< Updated upstream
     "huber": (0.5, 1.0),
-=======
->>>>>>> Stashed changes
     "hardshrink": (0.5,),
     "hardtanh": (0.3, 0.7),
     "threshold": (0.5, 0.0),
@@ -50,7 +44,6 @@ def operands(name, tensor, count):
     return found
 
 
-<<<<<<< Updated upstream
 @pytest.mark.parametrize(
     "name, count",
     [
@@ -110,13 +103,3 @@ def bench_where(measure, framework, tensor):
 
 def bench_clone(measure, framework, tensor):
     measure("clone(x)", clone=framework.clone, x=tensor(LARGE), operations=LARGE, moved=8 * LARGE)
-=======
-@pytest.mark.parametrize("row", map(parameter, OPS))
-def bench_op(measure, request, framework, tensor, row):
-    op = find(framework, row.name)
-    if op is None and request.config.getoption("--framework") != OURS:
-        pytest.skip(f"no {row.name} here")
-    interval = INTEGERS if row.kind == "BITWISE" else INTERVALS.get(row.name, {})
-    operands = [tensor(4096, **interval) for _ in row.operands]
-    measure("op(*operands)", op=op, operands=(*operands, *PARAMETERS.get(row.name, ())))
->>>>>>> Stashed changes

@@ -15,7 +15,6 @@ from types import SimpleNamespace
 import pytest
 
 import tinygrad_lessons as tg
-<<<<<<< Updated upstream
 from bench import compare, roofline, table
 from bench.baton import Baton, Runner, take_turns
 from bench.bench_limits import buffer_sizes, cache_sizes
@@ -30,12 +29,6 @@ from tinygrad_lessons._core.generate import read_rows, simple
 ROOT = Path(__file__).parents[1]
 CSRC = ROOT / "csrc"
 ROWS = {kind: read_rows(CSRC / f"{kind}.def") for kind in ("unary", "binary", "optim")}
-=======
-from bench.__main__ import HERE, run
-from bench.bench_ops import OPS, PARAMETERS, find
-from bench.frameworks import OURS, load
-from bench.join import Row, join, table
->>>>>>> Stashed changes
 
 
 # ---- every kernel has a bench ----
@@ -80,7 +73,6 @@ def benches(tmp_path_factory):
     return SimpleNamespace(**json.loads(path.read_text()))
 
 
-<<<<<<< Updated upstream
 def test_every_kernel_has_a_bench(benches):
     names, there = table_places(), tg._core.core.launched(lambda: None)
     assert len(names) == len(there)
@@ -119,13 +111,6 @@ def test_every_target_has_a_bench(benches):
 
 
 # ---- what benches are run with ----
-=======
-@pytest.mark.parametrize("row", OPS, ids=lambda row: row.name)
-def test_every_bench_finds_its_op(row):
-    operands = [tg.tensor([1, 2]) if row.kind == "BITWISE" else tg.tensor([0.5, 0.7])]
-    result = find(tg, row.name)(*operands * len(row.operands), *PARAMETERS.get(row.name, ()))
-    assert result.shape == (2,)
->>>>>>> Stashed changes
 
 
 def test_numpy_answers_to_pytorchs_names():

@@ -66,11 +66,7 @@ def mish(x):
 
 
 def elu(x, alpha=1.0, slope=1.0, rate=1.0):
-<<<<<<< Updated upstream
     return np.where(x > 0, slope * x, alpha * np.expm1(np.where(x > 0, 0, x) * rate))
-=======
-    return np.where(x > 0, slope * x, alpha * np.expm1(np.minimum(x, 0) * rate)) + 0 * x
->>>>>>> Stashed changes
 
 
 def hardsigmoid(x):
@@ -96,10 +92,7 @@ def in_row(name):
         "squared_difference": "mse_loss",
         "absolute_difference": "l1_loss",
         "logistic_loss": "binary_cross_entropy_with_logits",
-<<<<<<< Updated upstream
         "bernoulli_loss": "binary_cross_entropy",
-=======
->>>>>>> Stashed changes
     }
     return lambda lib, a, b: (
         getattr(a, name)(b)
@@ -110,7 +103,6 @@ def in_row(name):
     )
 
 
-<<<<<<< Updated upstream
 def huber(x, delta, scale):
     return scale * np.where(np.abs(x) < delta, x * x / 2, delta * (np.abs(x) - delta / 2))
 
@@ -121,8 +113,6 @@ def call_huber(lib, x, delta, scale):
     return scale * lib.nn.functional.huber_loss(x, x * 0, delta=delta, reduction="none")
 
 
-=======
->>>>>>> Stashed changes
 def truncated_division(a, b):
     q = np.abs(a) // np.abs(b) * np.sign(a) * np.sign(b)
     return q if np.issubdtype(np.result_type(q), np.integer) else np.trunc(a / b)
@@ -177,32 +167,20 @@ ELEMENTWISE = [
     activation("selu", lambda x: elu(x, 1.7580993408473766, 1.0507009873554805)),
     activation("leaky_relu", lambda x, negative_slope=0.01: np.where(x > 0, x, negative_slope * x),
         parameters=[{}, {"negative_slope": 0.5}], ulps=1),
-<<<<<<< Updated upstream
     activation("hardsigmoid", hardsigmoid, magnitude=np.abs),
-=======
-    activation("hardsigmoid", hardsigmoid),
->>>>>>> Stashed changes
     activation("hardswish", lambda x: x * hardsigmoid(x), magnitude=np.abs, extremes=False),
     activation("hardtanh", lambda x, min_val=-1.0, max_val=1.0: np.clip(x, min_val, max_val),
         parameters=[{}, {"min_val": -2.5, "max_val": 0.5}], ulps=0),
     activation("threshold", lambda x, threshold=0.1, value=20.0: np.where(x <= threshold, value, x),
         parameters=[{"threshold": 0.5, "value": -2.5}], ulps=0, extremes=False),
-<<<<<<< Updated upstream
     activation("tanhshrink", lambda x: x - np.tanh(x), magnitude=np.abs, extremes=False),
-=======
-    activation("tanhshrink", lambda x: x - np.tanh(x), magnitude=np.abs),
->>>>>>> Stashed changes
     activation("hardshrink", lambda x, lambd=0.5: np.where(np.abs(x) <= lambd, 0, x), ulps=0,
         parameters=[{}, {"lambd": 1.5}], signed_zeros=False),
     activation("softshrink", lambda x, lambd=0.5: np.where(np.isinf(x), x,
         np.sign(x) * np.maximum(np.abs(x) - lambd, 0)), parameters=[{}, {"lambd": 1.5}],
-<<<<<<< Updated upstream
         magnitude=lambda x, **k: np.abs(x), signed_zeros=False),
     Oracle("huber", huber, [case(s, delta=1.5, scale=0.5) for s in UNARY_SHAPES], FLOATS,
         op=call_huber, extremes=False),
-=======
-        magnitude=np.abs, signed_zeros=False),
->>>>>>> Stashed changes
     unary("floor", np.floor, NUMBERS, "same", ulps=0),
     unary("ceil", np.ceil, NUMBERS, "same", ulps=0),
     unary("round", np.round, NUMBERS, "same", ulps=0),
@@ -236,15 +214,10 @@ ELEMENTWISE = [
     binary("minimum", np.minimum, ulps=0, inplace=False, signed_zeros=False),
     binary("atan2", np.arctan2, result="float", domain=NONZERO),
     binary("hypot", np.hypot, FLOATS, domain=NONZERO),
-<<<<<<< Updated upstream
     binary("xlogy", special.xlogy, result="float", domain=((-3, 3), (0.1, 4)), inplace=False,
         magnitude=lambda a, b: np.abs(a)),
     Oracle("prelu", prelu, [case((5,), (1,)), case((), ()), case((4, 3), (3,)), case((2, 3, 5), (3,)),
         case((2, 3, 5), ()), case((0, 3), (3,)), case((7, 33), (1,))], FLOATS, ulps=1, extremes=False,
-=======
-    Oracle("prelu", prelu, [case((5,), (1,)), case((), ()), case((4, 3), (3,)), case((2, 3, 5), (3,)),
-        case((2, 3, 5), ()), case((0, 3), (3,)), case((7, 33), (1,))], FLOATS, ulps=1,
->>>>>>> Stashed changes
         errors=[(lambda lib: lib.prelu(lib.ones(2, 3), lib.ones(2)), RuntimeError, "channel")]),
     binary("squared_difference", lambda a, b: (a - b) ** 2, FLOATS, op=in_row("squared_difference"),
         ulps=3, magnitude=lambda a, b: (np.abs(a) + np.abs(b)) * np.abs(a - b)),
@@ -253,11 +226,8 @@ ELEMENTWISE = [
     binary("logistic_loss", lambda x, t: np.logaddexp(0, x) - x * t, FLOATS,
         op=in_row("logistic_loss"), extremes=False,
         magnitude=lambda x, t: np.abs(x) * (1 + np.abs(t))),
-<<<<<<< Updated upstream
     binary("bernoulli_loss", lambda x, t: -t * np.log(x) - (1 - t) * np.log1p(-x), FLOATS,
         op=in_row("bernoulli_loss"), domain=((0.1, 0.9), (0, 1)), extremes=False),
-=======
->>>>>>> Stashed changes
     compare("eq", np.equal),
     compare("ne", np.not_equal),
     compare("lt", np.less),
