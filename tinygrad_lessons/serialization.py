@@ -79,7 +79,7 @@ def save(obj, f):
         return
     path = os.path.realpath(os.fsdecode(f))
     try:
-        _replace_file(path, data)
+        replace_file(path, data)
     except OSError as error:
         raise OSError(error.errno, f"save: {error.strerror or error}", path) from error
 
@@ -201,7 +201,7 @@ def _hint(obj):
     )
 
 
-def _replace_file(path, data):
+def replace_file(path, data):
     """Put `data` at `path` in one step that survives a crash."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")

@@ -20,6 +20,7 @@ from tinygrad_lessons.train import (
     CheckpointWarning,
     CSVLogger,
     EarlyStopping,
+    GradientStats,
     JSONLLogger,
     LRMonitor,
     ModelCheckpoint,
@@ -307,6 +308,31 @@ def test_another_run_is_not_overwritten(tmp_path):
     fit(classifier(callbacks=[ModelCheckpoint(tmp_path)]), 1)
     with pytest.raises(FileExistsError, match="of another run: go on from them with"):
         fit(classifier(callbacks=[ModelCheckpoint(tmp_path)]), 1)
+
+
+def test_a_run_that_is_refused_keeps_the_logs_of_the_other(tmp_path):
+    def run(*more):
+        logs = [
+            JSONLLogger(tmp_path / "metrics.jsonl"), CSVLogger(tmp_path / "metrics.csv"),
+            LRMonitor(tmp_path / "steps.jsonl"), GradientStats(tmp_path / "gradients.jsonl"),
+        ]  # fmt: skip
+        fit(classifier(callbacks=[*logs, *more]), 1)
+
+    class Fails(Callback):
+        def on_fit_start(self, trainer):
+            raise OSError("no space")
+
+    run(ModelCheckpoint(tmp_path / "c"))
+    files = {path: path.read_text() for path in tmp_path.iterdir() if path.is_file()}
+    assert len(files) == 4 and all(files.values())
+    for refusing in (ModelCheckpoint(tmp_path / "c"), Fails()):
+        with pytest.raises(OSError, match="another run|no space"):
+            run(refusing)
+        assert {path: path.read_text() for path in files} == files
+    run()  # another run, without checkpoints, takes their place
+    assert [len(text.splitlines()) for text in map(Path.read_text, files)] == [
+        len(text.splitlines()) for text in files.values()
+    ]
 
 
 def test_what_killed_writers_leave_is_removed(tmp_path):

@@ -228,6 +228,7 @@ class Trainer:
             ends.callback(self.model.train, self.model.training)
             try:
                 ends.enter_context(interrupts(self.stop))
+                self._call("on_setup")
                 for callback in self.callbacks:
                     callback.on_fit_start(self)
                     ends.callback(callback.on_fit_end, self)
