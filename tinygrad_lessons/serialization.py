@@ -203,7 +203,7 @@ def _hint(obj):
 
 def replace_file(path, data):
     """Put `data` at `path` in one step that survives a crash."""
-    folder, name = os.path.split(path)
+    folder, name = os.path.split(os.path.realpath(path))
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
