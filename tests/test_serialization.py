@@ -401,3 +401,15 @@ def test_the_format_is_readable_by_eye(tmp_path):
     assert structure == {
         "dict": [["a", {"tuple": [1, {"float": "inf"}]}], [2, {"tensor": ["2", False]}]]
     }
+
+
+def test_headers_of_every_length():
+    """The file begins with that length, whose bytes may be those that a pickle begins with."""
+    lengths = set()
+    for n in range(300, 600):
+        file = io.BytesIO()
+        tg.save("x" * n, file)
+        file.seek(0)
+        lengths.add(int.from_bytes(file.getvalue()[:8], "little"))
+        assert tg.load(file) == "x" * n
+    assert 0x280 in lengths

@@ -79,7 +79,7 @@ def save(obj, f):
         return
     path = os.path.realpath(os.fsdecode(f))
     try:
-        _replace_file(path, data)
+        replace_file(path, data)
     except OSError as error:
         raise OSError(error.errno, f"save: {error.strerror or error}", path) from error
 
@@ -201,9 +201,9 @@ def _hint(obj):
     )
 
 
-def _replace_file(path, data):
+def replace_file(path, data):
     """Put `data` at `path` in one step that survives a crash."""
-    folder, name = os.path.split(path)
+    folder, name = os.path.split(os.path.realpath(path))
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -258,11 +258,13 @@ def _sealed(data):
 def _decode_file(data):
     from safetensors import SafetensorError, deserialize
 
-    if data[:4] == b"PK\x03\x04" or data[:2] == b"\x80\x02":
-        raise _Damaged("it is a pickle, which is never loaded; save it as safetensors first")
     try:
         views = dict(deserialize(data))
     except SafetensorError as error:
+        # asked only now: a header of 0x280 bytes begins like a pickle
+        if data[:4] == b"PK\x03\x04" or data[:2] == b"\x80\x02":
+            reason = "it is a pickle, which is never loaded; save it as safetensors first"
+            raise _Damaged(reason) from None
         raise _Damaged(f"no safetensors file, or damaged ({error})") from None
     tensors = {name: _to_tensor(name, view) for name, view in views.items()}
     # The format opens with the length of its JSON header; deserialize has checked both.

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 import tinygrad_lessons as tg
@@ -70,3 +71,10 @@ def test_early_stopping_rejects(arguments):
 def test_early_stopping_without_its_metric():
     with pytest.raises(KeyError, match=r"no metric 'val_loss': expected one of \['loss'\]"):
         EarlyStopping().step({"loss": 1.0}, nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, tg.tensor, int])
+def test_numbers_of_any_kind(kind):
+    stopper = EarlyStopping("val_loss")
+    stopper.step({"val_loss": kind(3)}, nn.Linear(1, 1))
+    assert stopper.best == 3.0 and type(stopper.best) is float

@@ -162,3 +162,24 @@ def test_misuse(arguments):
 def test_no_batches():
     with pytest.raises(ValueError, match="lr_find: the loader gave no batch"):
         find(classifier(), [])
+
+
+def test_loss_and_transform_are_copied():
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("calls", tg.zeros(()))
+
+        def forward(self, x, y):
+            self.calls.add_(1)
+            return x, y
+
+    class Loss(Counting):
+        def forward(self, output, target):
+            return nn.functional.mse_loss(*super().forward(output, target))
+
+    model, loss, transform = nn.Linear(1, 1), Loss(), Counting()
+    pairs, sgd = [(tg.ones(2, 1), tg.ones(2, 1))], optim.SGD(model.parameters())
+
+    lr_find(model, loss, sgd, pairs, steps=5, batch_transform=transform)
+    assert loss.calls == transform.calls == 0

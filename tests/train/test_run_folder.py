@@ -1,5 +1,7 @@
 """The folder of a run, the pictures in it, and the model that `tgl train` trains."""
 
+import json
+
 import pytest
 
 import tinygrad_lessons as tg
@@ -50,3 +52,32 @@ def test_new_run_folders_do_not_collide(tmp_path):
     paths = {RunFolder.new(tmp_path, "digits-mlp").path for _ in range(3)}
     assert len(paths) == 3
     assert all(path.parent == tmp_path and path.name.startswith("digits-mlp-") for path in paths)
+
+
+def test_a_folder_that_another_process_makes_meanwhile_is_not_shared(tmp_path, monkeypatch):
+    monkeypatch.setattr(type(tmp_path), "exists", lambda self: False)  # when it was looked for
+    assert len({RunFolder.new(tmp_path, "run").path for _ in range(3)}) == 3
+
+
+def test_a_line_that_is_half_written_is_no_record_yet(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.metrics.write_text('{"epoch": 1}\n{"epoch": 2}\n{"epo')
+    assert folder.history() == [{"epoch": 1}, {"epoch": 2}]
+
+
+def test_results_are_strict_json_written_in_one_step(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    folder.save_result({"test_loss": float("nan"), "each": [1.0, float("inf")]})
+    assert json.loads(folder.result.read_text(), parse_constant=pytest.fail) == {
+        "test_loss": None, "each": [1.0, None],
+    }  # fmt: skip
+    folder.save_config({"lr": 0.1})
+
+    def full(*args):
+        raise OSError("no space")
+
+    monkeypatch.setattr("os.replace", full)
+    for save in (folder.save_result, folder.save_config):
+        with pytest.raises(OSError, match="no space"):
+            save({"lr": 0.2})
+    assert folder.load_config() == {"lr": 0.1} and folder.load_result()["each"] == [1.0, None]

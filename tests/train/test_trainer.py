@@ -112,7 +112,7 @@ def test_order_of_the_hooks():
     step = ["on_step_start", "on_backward_end", "on_step_end"]
     validation = ["on_validation_start", "on_validation_end"]
     assert calls == [
-        "on_fit_start", "on_epoch_start", *step, *step, *validation, "on_epoch_end", "on_train_end",
+        "on_setup", "on_fit_start", "on_epoch_start", *step, *step, *validation, "on_epoch_end", "on_train_end",
         "on_fit_end",
     ]  # fmt: skip
 
@@ -124,6 +124,7 @@ def test_callbacks_are_called_in_order_and_end_in_reverse():
     trainer = classifier(callbacks=[a, b, c])
     trainer.fit(loader(), epochs=0)
     assert calls == [
+        "bon_setup", "con_setup", "aon_setup",
         "bon_fit_start", "con_fit_start", "aon_fit_start", "bon_train_end", "con_train_end",
         "aon_train_end", "aon_fit_end", "con_fit_end", "bon_fit_end",
     ]  # fmt: skip

@@ -56,7 +56,9 @@ class Lines:
         self._buffer = []
 
     def open(self, size):
-        """Begin with the first `size` bytes of what is there; nothing is there before a run.
+        """Begin with the first `size` bytes of what is there.
+
+        A file that begins anew takes the old one's place with its first line, not before.
 
         Raises:
             OSError: the file cannot be written.
@@ -67,7 +69,7 @@ class Lines:
             with self.path.open("ab") as file:
                 found = file.tell()
                 self._size = min(size, found)
-                if found > size:
+                if found > size > 0:
                     file.truncate(size)
         except OSError as error:
             raise self._named(error) from error
@@ -121,7 +123,7 @@ class Lines:
             return
         data = "".join(self._buffer).encode()
         with self.path.open("r+b") as file:
-            if file.seek(0, os.SEEK_END) > self._size:  # what a failed write has left
+            if file.seek(0, os.SEEK_END) > self._size:  # of another run, or of a failed write
                 file.truncate(self._size)
             file.seek(self._size)
             file.write(data)

@@ -111,7 +111,7 @@ def lr_find(
 ) -> LRFinding:
     """The learning rate range test: trains while the learning rate grows, and looks at the loss.
 
-    It works on copies of model and optimizer and puts all random streams and the loader back: to
+    It works on copies of model, optimizer, loss and batch_transform and puts all random streams and the loader back: to
     find, then train, gives the bits of training alone. The smoothed loss is a moving average,
 
         a ← smoothing · a + (1 - smoothing) · loss,    a / (1 - smoothingᵗ)
@@ -164,7 +164,9 @@ def lr_find(
     space = np.geomspace if spacing == "exponential" else np.linspace
     before = state_of_loader(loader)
     with kept_rng_states():
-        model, optimizer = deepcopy((model, optimizer))
+        model, optimizer, loss, batch_transform = deepcopy(
+            (model, optimizer, loss, batch_transform)
+        )
         try:
             return _run(
                 _Steps(model, loss, optimizer, batch_transform),

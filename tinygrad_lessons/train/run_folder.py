@@ -2,12 +2,16 @@
 
 import json
 import tomllib
+from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
 
 import tinygrad_lessons as tg
 from tinygrad_lessons.report import pictures
+from tinygrad_lessons.serialization import replace_file
+
+from .lines import plain
 
 FILES = {
     "config": "config.toml",
@@ -54,8 +58,12 @@ class RunFolder:
     def new(cls, parent, name):
         """A folder named after this moment, `parent/name-date-time`."""
         stem = f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
-        paths = (Path(parent, stem if i == 1 else f"{stem}-{i}") for i in count(1))
-        return cls(next(path for path in paths if not path.exists()))
+        Path(parent).mkdir(parents=True, exist_ok=True)
+        for i in count(1):
+            path = Path(parent, stem if i == 1 else f"{stem}-{i}")
+            with suppress(FileExistsError):  # of this moment, too
+                path.mkdir()
+                return cls(path)
 
     @classmethod
     def open(cls, path):
@@ -76,20 +84,21 @@ class RunFolder:
         raise AttributeError(f"RunFolder has no {name!r}; its files are {', '.join(FILES)}")
 
     def history(self) -> list[dict]:
-        """The records of metrics.jsonl; none if it is not there."""
+        """The records of metrics.jsonl; none if it is not there, nor of a line that has no end yet."""
         if not self.metrics.exists():
             return []
-        return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+        *lines, _ = self.metrics.read_text().split("\n")
+        return [json.loads(line) for line in lines]
 
     def save_config(self, config):
-        """Write config.toml: what the run was asked for, a dict of TOML values."""
+        """Write config.toml in one step: what the run was asked for, a dict of TOML values."""
         import tomli_w
 
-        self.config.write_text(tomli_w.dumps(config))
+        replace_file(self.config, tomli_w.dumps(config).encode())
 
     def load_config(self) -> dict:
         """Read config.toml."""
-        return tomllib.loads(self.config.read_text())
+        return tomllib.loads(self.config.read_text("utf-8"))
 
     def save_model(self, model):
         """Write the state_dict to model.safetensors."""
@@ -103,8 +112,9 @@ class RunFolder:
         tg.save(named, self.predictions)
 
     def save_result(self, result):
-        """Write result.json."""
-        self.result.write_text(json.dumps(result, indent=2) + "\n")
+        """Write result.json in one step; null stands for NaN and infinities."""
+        text = json.dumps(plain(result), indent=2, allow_nan=False) + "\n"
+        replace_file(self.result, text.encode())
 
     def load_result(self) -> dict:
         """Read result.json."""

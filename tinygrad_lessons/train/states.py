@@ -2,6 +2,8 @@
 
 import warnings
 
+from tinygrad_lessons.utils.data.epoch import sources_of
+
 from .checkpoints import CheckpointError
 
 
@@ -50,6 +52,16 @@ def check_optimizer(trainer, state):
         raise CheckpointError(
             f"the checkpoint is of another optimizer: it holds groups of {sizes[0]} parameters, "
             f"but the trainer's optimizer has groups of {sizes[1]}"
+        )
+
+
+def check_transform(trainer, state):
+    """Raise CheckpointError unless the batch_transform draws from as much as that of the checkpoint."""
+    saved, here = len(state["batch_transform"]), len(sources_of(trainer.batch_transform))
+    if saved != here:
+        raise CheckpointError(
+            f"the checkpoint is of another batch_transform: it holds {saved} states and generators "
+            f"of it, but that of the trainer has {here}"
         )
 
 

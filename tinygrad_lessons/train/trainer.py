@@ -13,6 +13,7 @@ from tinygrad_lessons._core import Tensor
 from tinygrad_lessons.nn import Module
 from tinygrad_lessons.optim import Optimizer
 from tinygrad_lessons.optim.lr_scheduler import ReduceLROnPlateau
+from tinygrad_lessons.utils.data.epoch import set_states, sources_of, states_of
 
 from .callbacks.base import Callback, hooks_of
 from .callbacks.early_stopping import monitored
@@ -28,6 +29,7 @@ from .states import (
     callback_states,
     check_metrics,
     check_optimizer,
+    check_transform,
     kinds,
     load_callbacks,
     load_model,
@@ -226,6 +228,7 @@ class Trainer:
             ends.callback(self.model.train, self.model.training)
             try:
                 ends.enter_context(interrupts(self.stop))
+                self._call("on_setup")
                 for callback in self.callbacks:
                     callback.on_fit_start(self)
                     ends.callback(callback.on_fit_end, self)
@@ -417,8 +420,9 @@ class Trainer:
     def state_dict(self) -> dict:
         """All that the run depends on, for `save_checkpoint`; tensors are the living ones.
 
-        The weights, the states of optimizer, scheduler, loss and callbacks, the random streams, the
-        place in the data, the history, and what the epoch has summed up.
+        The weights, the states of optimizer, scheduler, loss, batch_transform (its `state_dict`, and
+        generators that are its attributes) and callbacks, the random streams, the place in the
+        data, the history, and what the epoch has summed up.
         """
         state = {
             "format": _FORMAT,
@@ -427,6 +431,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "loss": dict(self.loss.state_dict()) if isinstance(self.loss, Module) else {},
+            "batch_transform": states_of(sources_of(self.batch_transform)),
             "epoch": self.epoch,
             "step": self.step,
             "step_loss": self.step_loss,
@@ -447,14 +452,15 @@ class Trainer:
         """Take over what a `state_dict` holds; the next `fit` goes on from there.
 
         Raises:
-            CheckpointError: it is of another model, optimizer or scheduler: says what differs.
-                Nothing has changed then.
+            CheckpointError: it is of another model, optimizer, scheduler or batch_transform: says
+                what differs. Nothing has changed then.
         """
         if not isinstance(state, Mapping) or state.get("format") != _FORMAT:
             raise CheckpointError(
                 "the checkpoint is not a trainer's: expected what Trainer.state_dict() gave"
             )
         check_optimizer(self, state)
+        check_transform(self, state)
         if state["samples"]:
             check_metrics(self, state)
         load_model(self, state)
@@ -463,6 +469,7 @@ class Trainer:
             self.scheduler.load_state_dict(state["scheduler"])
         if isinstance(self.loss, Module):
             self.loss.load_state_dict(state["loss"])
+        set_states(sources_of(self.batch_transform), state["batch_transform"])
         self._restart()
         if state["samples"]:
             for name, metric in self.metrics.items():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 class Callback:
     """Base of all callbacks: override what you need, each is given the `Trainer`.
 
+        on_setup             before on_fit_start of all of them: to refuse, while nothing is written yet
         on_fit_start         before the first step, after a checkpoint was loaded
         on_epoch_start
         on_step_start        a batch is about to be used
@@ -37,6 +38,9 @@ class Callback:
     """
 
     order = 0
+
+    def on_setup(self, trainer):
+        """Before any callback has begun: the place to refuse."""
 
     def on_fit_start(self, trainer):
         """Before the first step, after a checkpoint was loaded."""

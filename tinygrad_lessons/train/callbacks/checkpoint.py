@@ -85,17 +85,20 @@ class ModelCheckpoint(Callback):
         """The checkpoint of the best epoch; None before the first."""
         return self.checkpoints.path(self.best[0][1]) if self.best else None
 
+    def on_setup(self, trainer):
+        """Refuse to write over another run."""
+        if not trainer.resumed and self.checkpoints.steps():
+            raise FileExistsError(
+                f"ModelCheckpoint: {str(self.checkpoints.folder)!r} holds the checkpoints of "
+                "another run: go on from them with fit(resume=…), or name another folder"
+            )
+
     def on_fit_start(self, trainer):
         """Save the beginning, which also tells whether the folder can be written."""
         if trainer.resumed:
             self._saved = self._place(trainer)
             self.checkpoints.tidy()
             return
-        if self.checkpoints.steps():
-            raise FileExistsError(
-                f"ModelCheckpoint: {str(self.checkpoints.folder)!r} holds the checkpoints of "
-                "another run: go on from them with fit(resume=…), or name another folder"
-            )
         self.best = []
         self._save(trainer)
 

@@ -12,7 +12,7 @@ def check_mode(name, mode):
 
 
 def monitored(name, metrics, monitor):
-    """The monitored figure of an epoch.
+    """The monitored figure of an epoch, as a float.
 
     Raises:
         KeyError: there is none of this name.
@@ -20,13 +20,13 @@ def monitored(name, metrics, monitor):
     """
     if monitor not in metrics:
         raise KeyError(f"{name}: no metric {monitor!r}: expected one of {sorted(metrics)}")
-    figure = metrics[monitor]
-    if not isinstance(figure, (int, float)):
+    try:
+        return float(metrics[monitor])
+    except (TypeError, ValueError):
         raise TypeError(
-            f"{name}: {monitor!r} is a {type(figure).__name__}: expected a number, which can be "
-            "compared with that of another epoch"
-        )
-    return figure
+            f"{name}: {monitor!r} is a {type(metrics[monitor]).__name__}: expected a number, which "
+            "can be compared with that of another epoch"
+        ) from None
 
 
 class EarlyStopping(Callback):

@@ -1,12 +1,21 @@
 """The `DataLoader`: batches of a dataset, loaded in this process or by workers."""
 
 import warnings
+from collections import deque
+from itertools import islice
 from numbers import Real
 from types import GenericAlias
 
 from tinygrad_lessons.utils.data.collate import default_collate, default_convert
 from tinygrad_lessons.utils.data.dataset import IterableDataset
-from tinygrad_lessons.utils.data.epoch import Epoch, generators_of, set_states, states_of
+from tinygrad_lessons.utils.data.epoch import (
+    Batches,
+    Epoch,
+    held_by,
+    set_states,
+    sources_of,
+    states_of,
+)
 from tinygrad_lessons.utils.data.fetch import Job
 from tinygrad_lessons.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 
@@ -161,7 +170,7 @@ class DataLoader:
             self.dataset, self.collate_fn, self.streams, batched, self.batch_size, self.drop_last
         )
         if not self.num_workers:
-            return _Iterator(job, epoch)
+            return _Iterator(self, job, epoch)
         from tinygrad_lessons.utils.data.workers import WorkerIterator
 
         return WorkerIterator(self, job, epoch)
@@ -179,7 +188,9 @@ class DataLoader:
 
         In the middle of an epoch (the last `iter()` has not come to its end), that is the epoch's
         seed, how many batches of it were given out, and where the generators of loader and samplers
-        stood; else, where they stand.
+        stood; else, where they stand. They are found as attributes, and a sampler with `state_dict`
+        and `load_state_dict` is asked for its own. Of one among several iterators, its
+        `state_dict()` says the same.
 
         Example:
             >>> import tinygrad_lessons as tg
@@ -192,16 +203,28 @@ class DataLoader:
             >>> all(tg.equal(a, b) for a, b in zip(loader, rest, strict=True))
             True
         """
-        if self._loaded is not None:
-            epoch = self._loaded
-        elif self._epoch is None or self._epoch.finished:
-            epoch = None
-        else:
-            epoch = self._epoch.state_dict()
+        return self.state_in(self._epoch)
+
+    def next_state(self):
+        """What the next `iter()` begins with, whatever iterators are under way: a `state_dict`.
+
+        Example:
+            >>> from tinygrad_lessons.utils.data import DataLoader
+            >>> loader = DataLoader(range(4), batch_size=2)
+            >>> _ = next(iter(loader))
+            >>> loader.load_state_dict(loader.next_state())
+            >>> len(list(loader))
+            2
+        """
+        return self.state_in(None)
+
+    def state_in(self, epoch):
+        """The state in the middle of an epoch, or between two."""
+        under_way = epoch is not None and not epoch.finished
         return {
             "built": self._built(),
-            "generators": states_of(generators_of(self)),
-            "epoch": epoch,
+            "sources": states_of(sources_of(*held_by(self))),
+            "epoch": epoch.state_dict() if under_way else self._loaded,
         }
 
     def load_state_dict(self, state):
@@ -212,28 +235,28 @@ class DataLoader:
         `IterableDataset`, which may split its samples among them.
 
         Raises:
-            ValueError: it is not such a state, or that of another loader: with another number of
-                batches or of generators, or with other workers for an `IterableDataset`.
+            ValueError: it is not such a state, or that of another loader: with another number or
+                size of batches, other kinds of samplers, another number of generators, or with
+                other workers for an `IterableDataset`.
         """
         try:
-            built, states, epoch = state["built"], state["generators"], state["epoch"]
+            built, states, epoch = state["built"], state["sources"], state["epoch"]
             if epoch is not None:
-                epoch = {
-                    name: epoch[name] for name in ("seed", "generators", "drawn", "given", "ahead")
-                }
+                names = ("seed", "sources", "drawn", "given", "ahead")
+                epoch = {name: epoch[name] for name in names}
         except (KeyError, TypeError):
             raise ValueError(
                 "DataLoader: load_state_dict: expected what state_dict() gave, "
                 f"got {sorted(state) if isinstance(state, dict) else type(state).__name__}"
             ) from None
-        generators = generators_of(self)
-        if built != self._built() or len(states) != len(generators):
+        sources = sources_of(*held_by(self))
+        if built != self._built() or len(states) != len(sources):
             raise ValueError(
                 f"DataLoader: load_state_dict: the state is that of a loader with {built} and "
-                f"{len(states)} generators, this one has {self._built()} and {len(generators)}: "
+                f"{len(states)} generators, this one has {self._built()} and {len(sources)}: "
                 "build it as it was"
             )
-        set_states(generators, states)
+        set_states(sources, states)
         self._epoch, self._loaded = None, epoch
 
     def _built(self):
@@ -242,33 +265,39 @@ class DataLoader:
             batches = len(self)
         except (TypeError, NotImplementedError):  # a stream
             batches = None
-        return {"batches": batches, "workers": self.num_workers if self.streams else None}
+        samplers = (self.sampler, self.batch_sampler)
+        return {
+            "batches": batches,
+            "batch_size": self.batch_size,
+            "samplers": [None if each is None else type(each).__name__ for each in samplers],
+            "workers": self.num_workers if self.streams else None,
+        }
 
 
-class _Iterator:
+class _Iterator(Batches):
     """One epoch, loaded by the caller."""
 
-    def __init__(self, job, epoch):
-        self._epoch = epoch
+    def __init__(self, loader, job, epoch):
+        super().__init__(loader, epoch)
         self._fetch = job.fetcher(epoch.seed)
+        if job.streams:  # what was given before a stop is loaded again, and left out
+            deque(islice(iter(self._load, None), epoch.given), maxlen=0)
 
-    def __iter__(self):
-        return self
+    def _load(self):
+        """The number of the next batch, and the batch; None behind the last."""
+        try:
+            number, position, indices = next(self._epoch)
+            return number, self._fetch(position, indices)
+        except StopIteration:
+            self._epoch.finished = True
+            return None
 
     def __next__(self):
-        epoch = self._epoch
-        try:
-            while True:
-                number, position, indices = next(epoch)
-                batch = self._fetch(position, indices)
-                if not epoch.has_given(
-                    number
-                ):  # of a stream, what was given before a stop comes again
-                    epoch.give(number)
-                    return batch
-        except StopIteration:
-            epoch.finished = True
-            raise
+        if (loaded := self._load()) is None:
+            raise StopIteration
+        number, batch = loaded
+        self._epoch.give(number)
+        return batch
 
 
 def _check_workers(num_workers, timeout, prefetch_factor, persistent_workers):

@@ -1,13 +1,14 @@
 """The plan of one pass over a dataset, which can be taken up again in its middle."""
 
 from collections import deque
+from copy import deepcopy
 from itertools import repeat
 
 import tinygrad_lessons as tg
 from tinygrad_lessons._core.core import Stream
 from tinygrad_lessons.utils.data.collate import default_collate
 from tinygrad_lessons.utils.data.dataset import tensor_rows
-from tinygrad_lessons.utils.data.sampler import BatchSampler, drawn_order, random_seed
+from tinygrad_lessons.utils.data.sampler import BatchSampler, Sampler, drawn_order, random_seed
 
 
 class Epoch:
@@ -15,7 +16,7 @@ class Epoch:
 
     A sampler without a generator of its own draws from the stream of the epoch's seed, a place
     before those of the samples: so the seed says what it yields, whoever draws in between. Those
-    with a generator are put back to where it stood. Thus resuming draws the same indices again,
+    with a generator, or a state, are put back to where it stood. Thus resuming draws the same indices again,
     and loads no sample.
 
     Attributes:
@@ -25,23 +26,23 @@ class Epoch:
     """
 
     def __init__(self, loader, state=None):
-        self._generators = generators_of(loader)
+        self._sources = sources_of(*held_by(loader))
         self._drawn, self._position = 0, 0
         self._batched = loader.batch_sampler is not None
         self._again = deque()
         self.given, self.ahead, self.finished = 0, set(), False
         if state is None:
             self.seed = random_seed(loader.generator)
-            self._start = states_of(self._generators)
+            self._start = states_of(self._sources)
             self._begin(loader)
             return
-        self.seed, self._start = state["seed"], state["generators"]
-        now = states_of(self._generators)
-        set_states(self._generators, self._start)
+        self.seed, self._start = state["seed"], state["sources"]
+        now = states_of(self._sources)
+        set_states(self._sources, self._start)
         self._begin(loader)
         if not loader.streams:
             self._again.extend(self._draw() for _ in range(state["drawn"]))
-            set_states(self._generators, now)
+            set_states(self._sources, now)
         self.given, self.ahead = state["given"], set(state["ahead"])
 
     def _begin(self, loader):
@@ -85,11 +86,25 @@ class Epoch:
     def state_dict(self):
         return {
             "seed": self.seed,
-            "generators": self._start,
+            "sources": self._start,
             "drawn": self._drawn,
             "given": self.given,
             "ahead": sorted(self.ahead),
         }
+
+
+class Batches:
+    """An iterator over the batches of one epoch, which says where it stands."""
+
+    def __init__(self, loader, epoch):
+        self._loader, self._epoch = loader, epoch
+
+    def __iter__(self):
+        return self
+
+    def state_dict(self):
+        """What the loader's `load_state_dict` takes, to yield what is still to come of these."""
+        return self._loader.state_in(self._epoch)
 
 
 def index_batches(loader):
@@ -116,20 +131,41 @@ def cut(order, size, drop_last):
         yield order[start : start + size]
 
 
-def generators_of(loader):
-    """The generators that the loader and its samplers draw from, each once."""
-    batches, sampler = loader.batch_sampler, loader.sampler
-    holders = (loader, sampler, batches, getattr(batches, "sampler", None))
-    found = {
-        id(g): g for h in holders if isinstance(g := getattr(h, "generator", None), tg.Generator)
-    }
-    return list(found.values())
+def held_by(holder):
+    """The generators and samplers among the attributes of an object."""
+    return [
+        value
+        for name, value in getattr(holder, "__dict__", {}).items()
+        if isinstance(value, (tg.Generator, Sampler)) or name in ("sampler", "batch_sampler")
+    ]
 
 
-def states_of(generators):
-    return [generator.get_state() for generator in generators]
+def sources_of(*things):
+    """What is drawn from in these and in what they hold, each once: generators, and all that has
+    a state_dict."""
+    found, left = {}, list(reversed(things))
+    while left:
+        thing = left.pop()
+        if id(thing) not in found:
+            found[id(thing)] = thing
+            left += reversed(held_by(thing))
+    return [
+        thing
+        for thing in found.values()
+        if isinstance(thing, tg.Generator) or hasattr(thing, "load_state_dict")
+    ]
 
 
-def set_states(generators, states):
-    for generator, state in zip(generators, states, strict=True):
-        generator.set_state(state)
+def states_of(sources):
+    return [
+        source.get_state() if isinstance(source, tg.Generator) else deepcopy(source.state_dict())
+        for source in sources
+    ]
+
+
+def set_states(sources, states):
+    for source, state in zip(sources, states, strict=True):
+        if isinstance(source, tg.Generator):
+            source.set_state(state)
+        else:
+            source.load_state_dict(state)

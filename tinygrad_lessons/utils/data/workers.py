@@ -21,6 +21,7 @@ import numpy as np
 
 import tinygrad_lessons as tg
 from tinygrad_lessons.utils.data.dataset import Dataset
+from tinygrad_lessons.utils.data.epoch import Batches
 from tinygrad_lessons.utils.data.fetch import without_stop
 from tinygrad_lessons.utils.data.transport import Packer, Unpacker
 
@@ -75,7 +76,7 @@ def start_method(context):
     return multiprocessing.get_context(context)
 
 
-class WorkerIterator:
+class WorkerIterator(Batches):
     """One epoch, loaded by workers: each has `prefetch_factor` batches asked of it at any time.
 
     The batch of number n is loaded by worker n modulo their count, or, out of order, by whoever has
@@ -83,7 +84,7 @@ class WorkerIterator:
     """
 
     def __init__(self, loader, job, epoch):
-        self._epoch = epoch
+        super().__init__(loader, epoch)
         self._in_order, self._timeout = loader.in_order, loader.timeout
         self._kept = loader.persistent_workers
         self._workers = workers_of(loader, job, epoch.seed)
@@ -94,9 +95,6 @@ class WorkerIterator:
         for _ in range(loader.prefetch_factor):
             for worker in range(self._workers.count):
                 self._ask(worker)
-
-    def __iter__(self):
-        return self
 
     def __next__(self):
         if self._workers.turn != self._turn:
