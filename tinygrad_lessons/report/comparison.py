@@ -9,7 +9,7 @@ from tinygrad_lessons.report.files import write_text
 from tinygrad_lessons.report.markup import markup, tag
 from tinygrad_lessons.report.metrics import is_share, metric_names, series, written
 from tinygrad_lessons.report.page import grid, note, page, table
-from tinygrad_lessons.report.run import FILES, is_number, read
+from tinygrad_lessons.report.run import FILES, Run, is_number, read
 from tinygrad_lessons.report.scales import duration, number
 
 ALWAYS = {  # columns that are there if any run has them, with their place in config.toml
@@ -34,7 +34,7 @@ def find(parent):
         for folder in Path(parent).iterdir()
         if folder.is_dir() and any((folder / name).exists() for name in FILES.values())
     ]
-    return sorted(folders, key=lambda folder: (folder.stat().st_mtime, folder.name))
+    return sorted(folders, key=lambda folder: (Run(folder).written, folder.name))
 
 
 def compare(folders, sort=None, descending=False):

@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 
 import tinygrad_lessons as tg
+from tinygrad_lessons.train import run_folder
 
-FILES = {  # of a run folder, by the attribute of `Run` that holds what is in them
-    "config": "config.toml",
-    "history": "metrics.jsonl",
-    "steps": "steps.jsonl",
-    "gradients": "gradients.jsonl",
-    "predictions": "predictions.safetensors",
-    "result": "result.json",
+FILES = {  # that are read, by the attribute of `Run` that holds what is in them
+    "config": run_folder.FILES["config"],
+    "history": run_folder.FILES["metrics"],
+    "steps": run_folder.FILES["steps"],
+    "gradients": run_folder.FILES["gradients"],
+    "predictions": run_folder.FILES["predictions"],
+    "result": run_folder.FILES["result"],
 }
 ABANDONED = 120  # seconds without a word after which a run without a result counts as interrupted
 
@@ -52,7 +53,7 @@ class Run:
     @property
     def written(self):
         """When the run last wrote one of its files, in seconds since 1970; reports do not count."""
-        files = [self.path / name for name in (*FILES.values(), "checkpoints")]
+        files = [self.path / name for name in (*FILES.values(), run_folder.FILES["checkpoints"])]
         return max(file.stat().st_mtime for file in files if file.exists())
 
     @property

@@ -8,7 +8,6 @@ from itertools import count
 from pathlib import Path
 
 import tinygrad_lessons as tg
-from tinygrad_lessons.report import pictures
 from tinygrad_lessons.serialization import replace_file
 
 from .lines import plain
@@ -119,11 +118,3 @@ class RunFolder:
     def load_result(self) -> dict:
         """Read result.json."""
         return json.loads(self.result.read_text())
-
-    def plot_curves(self, best_epoch, title):
-        """Draw the history as curves.png; needs matplotlib."""
-        pictures.curves(self.history(), best_epoch, title).savefig(self.curves)
-
-    def plot_confusion(self, counts, classes, title):
-        """Draw a confusion matrix as confusion.png; needs matplotlib."""
-        pictures.confusion(counts, classes, title).savefig(self.confusion)
