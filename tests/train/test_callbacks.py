@@ -480,6 +480,15 @@ def test_steps_hold_what_was_used(tmp_path):
     assert mean == pytest.approx(history[0]["train_loss"])
 
 
+def test_lr_monitor_of_numbers_of_numpy(tmp_path):
+    model = nn.Linear(1, 1)
+    optimizer = optim.SGD(model.parameters(), lr=np.float32(0.5), momentum=np.float32(0.25))
+    trainer = Trainer(model, nn.MSELoss(), optimizer, callbacks=[LRMonitor(tmp_path / "s.jsonl")])
+    trainer.fit([(tg.ones(1, 1), tg.zeros(1, 1))], epochs=1)
+    (line,) = map(json.loads, (tmp_path / "s.jsonl").read_text().splitlines())
+    assert (line["lr"], line["momentum"]) == (0.5, 0.25)
+
+
 def test_steps_of_several_groups(tmp_path):
     model = nn.Linear(2, 3)
     groups = [{"params": [model.weight], "lr": 0.1}, {"params": [model.bias]}]

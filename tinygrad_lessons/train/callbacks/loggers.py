@@ -126,7 +126,7 @@ class LRMonitor(Callback):
     >>> _ = trainer.fit([(tg.ones(2, 1), tg.ones(2, 1))], epochs=1)
     >>> with open(path) as file:
     ...     file.read()
-    '{"step": 1, "epoch": 1, "loss": 1.0, "lr": 0.5, "momentum": 0}\\n'
+    '{"step": 1, "epoch": 1, "loss": 1.0, "lr": 0.5, "momentum": 0.0}\\n'
     """
 
     def __init__(self, path, every: int = 1):
@@ -189,5 +189,5 @@ def rates(optimizer):
         momentum = group.get("momentum")
         if momentum is None and "betas" in group:
             momentum = group["betas"][0]
-        momenta.append(momentum)
+        momenta.append(None if momentum is None else float(momentum))
     return (lrs[0], momenta[0]) if len(lrs) == 1 else (lrs, momenta)
