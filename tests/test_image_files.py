@@ -141,7 +141,7 @@ def cifar_bytes(kind, count, seed=0):
     return np.concatenate([coarse, labels, pixels], 1).tobytes(), labels[:, 0], pixels
 
 
-def write_archive(path, files, folder=False):
+def write_archive(path, files):
     with tarfile.open(path, "w:gz") as archive:
         for name, data in files.items():
             member = tarfile.TarInfo(name)

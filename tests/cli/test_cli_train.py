@@ -213,13 +213,6 @@ def test_run_folder_of_its_own(tmp_path, monkeypatch, capsys):
     assert f"run folder: runs/{folder.name}\n" in capsys.readouterr().out
 
 
-def test_version_and_info(capsys):
-    assert call("--version") == 0
-    assert capsys.readouterr().out == f"tinygrad_lessons {tg.__version__}\n"
-    assert call("info") == 0
-    assert capsys.readouterr().out.strip()
-
-
 def test_as_a_module(tmp_path):
     done = subprocess.run(
         [*COMMAND, *SMALL, "--out", tmp_path / "run"], capture_output=True, text=True, check=True

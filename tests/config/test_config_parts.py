@@ -234,7 +234,7 @@ def test_splits_do_not_overlap_and_follow_the_seed(name):
     assert first.test.tensors[0].tolist() != other.test.tensors[0].tolist()
 
 
-def test_a_part_of_the_training_images_validates(tmp_path, monkeypatch):
+def test_a_part_of_the_training_images_validates():
     """Of sets that come with training and test images."""
     from tinygrad_lessons.train.config.data import _downloaded
 

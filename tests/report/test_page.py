@@ -256,7 +256,7 @@ def test_sorting(open_page, tmp_path):
     assert opened.run("document.querySelectorAll('[aria-sort]').length") == 1
 
 
-def test_print_opens_what_is_folded(run_folder, open_page, tmp_path):
+def test_print_opens_what_is_folded(run_folder, open_page):
     names = [f"layer{i}.weight" for i in range(12)]
     (run_folder / "gradients.jsonl").write_text(folders.jsonl(folders.gradients(names=names)))
     opened = open_page(write(run_folder))
@@ -268,7 +268,7 @@ def test_print_opens_what_is_folded(run_folder, open_page, tmp_path):
     assert len(pdf) > 10_000
 
 
-def test_without_scripts_all_is_there(run_folder, chromium):
+def test_without_scripts_all_is_there(run_folder):
     text = write(run_folder).read_text()
     for name in folders.SECTIONS:
         assert f"<h2>{name}</h2>" in text
@@ -296,7 +296,7 @@ def test_many_classes_and_samples(tmp_path, open_page):
     assert "3,000 validation samples" in texts(opened, ".hint")[0]
 
 
-def test_what_does_not_fit_becomes_a_note(run_folder, tmp_path):
+def test_what_does_not_fit_becomes_a_note(run_folder):
     def notes(**given):
         text = report.write(run_folder, **given).read_text()
         return re.findall(r'<p class="note">(.*?)</p>', text)

@@ -1,59 +1,28 @@
 """The callbacks: what each does to a run, and what it leaves behind."""
 
 import copy
-import csv
-import io
 import json
 import math
-import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from runs import bits, blobs, classifier, fit, loader, outcome
+from runs import Watch, blobs, classifier, fit, loader, values
 
 import tinygrad_lessons as tg
 from tinygrad_lessons import nn, optim
-from tinygrad_lessons.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from tinygrad_lessons.train import (
     EMA,
     SWA,
-    Callback,
-    CSVLogger,
-    EarlyStopping,
     GradientAccumulation,
     GradientClipping,
     GradientStats,
-    JSONLLogger,
     LRMonitor,
     ModelCheckpoint,
     Progress,
     StepBudget,
-    TensorBoardLogger,
     TimeBudget,
     Trainer,
 )
-
-
-def values(model):
-    return [p.detach().numpy().copy() for p in model.parameters()]
-
-
-class Watch(Callback):
-    """Calls a function after each step, or at another hook."""
-
-    def __init__(self, function, hook="on_step_end"):
-        self.function = function
-        self.hook = hook
-
-    def on_step_end(self, trainer):
-        if self.hook == "on_step_end":
-            self.function(trainer)
-
-    def on_backward_end(self, trainer):
-        if self.hook == "on_backward_end":
-            self.function(trainer)
-
 
 # ---- gradients ----
 
@@ -259,140 +228,9 @@ def test_large_gradients_are_finite():
         for p in trainer.model.parameters():
             p.grad.fill_(1e30)
 
-    sgd = lambda p, lr: optim.SGD(p, lr=0.0)  # noqa: E731
-    trainer = classifier(
-        callbacks=[Watch(enlarge, "on_backward_end"), GradientStats()], optimizer=sgd
-    )
+    trainer = classifier(lr=0.0, callbacks=[Watch(enlarge, "on_backward_end"), GradientStats()])
     fit(trainer, 1)
     assert trainer.step == 5
-
-
-# ---- averages ----
-
-
-def test_ema_is_what_is_validated_and_left():
-    steps, losses = [], []
-
-    def keep(trainer):
-        steps.append(copy.deepcopy(trainer.model))
-
-    trainer = classifier(callbacks=[EMA(0.8), Watch(keep), EarlyStopping("train_loss", patience=9, restore_best=False)])  # fmt: skip
-    history = fit(trainer, 2)
-    ema = AveragedModel(steps[0], multi_avg_fn=get_ema_multi_avg_fn(0.8), use_buffers=True)
-    for i, model in enumerate(steps, 1):
-        ema.update_parameters(model)
-        if i % 5 == 0:
-            found = Trainer(ema.module, trainer.loss, trainer.optimizer).evaluate(loader(1))
-            losses.append(found["loss"])
-    assert [record["val_loss"] for record in history] == losses
-    left, expected = trainer.model.state_dict(), ema.module.state_dict()
-    assert {k: v.tolist() for k, v in left.items()} == {k: v.tolist() for k, v in expected.items()}
-
-
-def test_ema_does_not_change_training():
-    plain, averaged = classifier(), classifier(callbacks=[EMA(0.9)])
-    seen = {id(plain): [], id(averaged): []}
-    for trainer in (plain, averaged):
-        tg.manual_seed(1)
-        fit(trainer, 3)
-        seen[id(trainer)] = [record["train_loss"] for record in trainer.history]
-    assert seen[id(plain)] == seen[id(averaged)]
-
-
-def test_early_stopping_keeps_the_average_of_the_best_epoch():
-    stopper = EarlyStopping("val_loss", min_delta=1e9)
-    trainer = classifier(callbacks=[stopper, EMA(0.8)])
-    history = fit(trainer, 3)
-    assert trainer.evaluate(loader(1))["loss"] == history[0]["val_loss"]
-
-
-def test_swa_is_the_mean_of_the_epochs():
-    ends = []
-
-    class Keep(Callback):
-        def on_epoch_end(self, trainer):
-            ends.append(values(trainer.model))
-
-    trainer = classifier(callbacks=[SWA(start=2), Keep()])
-    fit(trainer, 4)
-    for mean, *epochs in zip(values(trainer.model), *ends[1:], strict=True):
-        np.testing.assert_allclose(mean, np.mean(epochs, 0), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("scale", [1.0, 0.25])
-def test_swa_computes_statistics_of_what_it_was_trained_on(scale):
-    """Those of the mean's own activations, of batches as `batch_transform` gives them."""
-
-    def half(x, y):
-        return x * scale, y
-
-    data = list(loader(0))
-    trainer = classifier(callbacks=[SWA(start=1)], batch_transform=half)
-    trainer.fit(data, epochs=2)
-    twin = copy.deepcopy(trainer.model)
-    update_bn([half(*batch) for batch in data], twin)
-    found, expected = trainer.model.state_dict(), twin.state_dict()
-    assert bits(found) == bits(expected)
-    linear = trainer.model[1]
-    means = [(x * scale @ linear.weight.T + linear.bias).detach().numpy().mean(0) for x, _ in data]
-    np.testing.assert_allclose(found["2.running_mean"].numpy(), np.mean(means, 0), rtol=1e-4)
-
-
-def plain_sgd(averaging, *more, **arguments):
-    """The weight after epochs that each halve it, from 4: 2, 1, 0.5, …"""
-    model = nn.Linear(1, 1, bias=False)
-    nn.init.constant_(model.weight, 4.0)
-    sgd = optim.SGD(model.parameters(), lr=0.25)
-    trainer = Trainer(model, nn.MSELoss(), sgd, callbacks=[averaging, *more])
-    trainer.fit([(tg.ones(2, 1), tg.zeros(2, 1))], **arguments)
-    return trainer
-
-
-@pytest.mark.parametrize("validated", [False, True])
-@pytest.mark.parametrize("average", [SWA(start=2), EMA(0.5)], ids=["swa", "ema"])
-def test_early_stopping_leaves_the_average(average, validated):
-    data = [(tg.ones(2, 1), tg.zeros(2, 1))] if validated else None
-    monitor = "val_loss" if validated else "train_loss"
-    alone = plain_sgd(copy.deepcopy(average), epochs=3).model.weight.item()
-    stopper = EarlyStopping(monitor, restore_best=True)
-    both = plain_sgd(copy.deepcopy(average), stopper, val=data, epochs=3)
-    assert stopper.best_epoch == 3 and both.averaged
-    # the mean of 1 and 0.5; the averages 2, 1.5, 1
-    assert both.model.weight.item() == alone == (0.75 if isinstance(average, SWA) else 1.0)
-    again = plain_sgd(copy.deepcopy(average), stopper, val=data, epochs=0)
-    assert again.model.weight.item() == 4.0 and not again.averaged
-
-
-@pytest.mark.parametrize("average", [EMA(0.8), SWA(start=1)], ids=["ema", "swa"])
-def test_a_state_taken_after_the_fit_goes_on_from_the_weights_in_training(average):
-    def trainer():
-        return classifier(callbacks=[copy.deepcopy(average)])
-
-    whole = trainer()
-    fit(whole, 4)
-    first = trainer()
-    fit(first, 2)
-    state = first.state_dict()
-    more = trainer()
-    more.load_state_dict(state)
-    fit(more, 4)
-    for part in ("history", "optimizer", "model"):
-        assert outcome(more)[part] == outcome(whole)[part], part
-
-
-@pytest.mark.parametrize("average", [EMA(0.8), SWA(start=2)], ids=["ema", "swa"])
-def test_averages_go_on(average, tmp_path):
-    def trainer(*more):
-        callbacks = [EarlyStopping(patience=9), copy.deepcopy(average), *more]
-        return classifier(callbacks=[*callbacks, ModelCheckpoint(tmp_path / "c")])
-
-    whole = classifier(callbacks=[EarlyStopping(patience=9), copy.deepcopy(average)])
-    fit(whole, 4)
-    fit(trainer(StepBudget(13)), 4)
-    resumed = trainer()
-    fit(resumed, 4, resume=tmp_path / "c")
-    for part in ("model", "optimizer", "history", "rng"):
-        assert outcome(resumed)[part] == outcome(whole)[part], part
 
 
 # ---- budgets ----
@@ -424,187 +262,7 @@ def test_time_budget_counts_what_was_spent_before(monkeypatch):
     assert (spent.step, spent.stopped_by) == (14, "time budget")
 
 
-# ---- logs ----
-
-
-def test_logs_of_epochs(tmp_path):
-    callbacks = [JSONLLogger(tmp_path / "m.jsonl"), CSVLogger(tmp_path / "m.csv")]
-    trainer = classifier(callbacks=callbacks, metrics={"acc": tg_accuracy})
-    history = fit(trainer, 3)
-    lines = (tmp_path / "m.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == history
-    with (tmp_path / "m.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [{k: float(v) for k, v in row.items()} for row in rows] == history
-
-
-def tg_accuracy(output, target):
-    return (output.argmax(1) == target).float().mean().item()
-
-
-def test_what_is_not_finite_is_null(tmp_path):
-    callbacks = [JSONLLogger(tmp_path / "m.jsonl"), CSVLogger(tmp_path / "m.csv")]
-    trainer = classifier(callbacks=callbacks, metrics={"odd": lambda o, t: math.nan})
-    fit(trainer, 1)
-    record = json.loads((tmp_path / "m.jsonl").read_text(), parse_constant=pytest.fail)
-    assert record["train_odd"] is None
-    with (tmp_path / "m.csv").open() as file:
-        assert next(csv.DictReader(file))["train_odd"] == ""
-
-
-def test_steps_hold_what_was_used(tmp_path):
-    """One-cycle moves learning rate and momentum behind each step."""
-
-    def one_cycle(optimizer):
-        return optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=10)
-
-    rule = lambda p, lr: optim.SGD(p, lr=lr, momentum=0.9)  # noqa: E731
-    used = []
-
-    def note(trainer):
-        group = trainer.optimizer.param_groups[0]
-        used.append((group["lr"], group["momentum"]))
-
-    trainer = classifier(
-        optimizer=rule,
-        scheduler=one_cycle,
-        scheduler_interval="step",
-        callbacks=[LRMonitor(tmp_path / "s.jsonl"), Watch(note, "on_backward_end")],
-    )
-    history = fit(trainer, 2)
-    lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
-    assert [(line["lr"], line["momentum"]) for line in lines] == used
-    assert [line["step"] for line in lines] == list(range(1, 11))
-    assert [line["epoch"] for line in lines] == [1] * 5 + [2] * 5
-    mean = np.average([line["loss"] for line in lines[:5]], weights=[16, 16, 16, 16, 6])
-    assert mean == pytest.approx(history[0]["train_loss"])
-
-
-def test_lr_monitor_of_numbers_of_numpy(tmp_path):
-    model = nn.Linear(1, 1)
-    optimizer = optim.SGD(model.parameters(), lr=np.float32(0.5), momentum=np.float32(0.25))
-    trainer = Trainer(model, nn.MSELoss(), optimizer, callbacks=[LRMonitor(tmp_path / "s.jsonl")])
-    trainer.fit([(tg.ones(1, 1), tg.zeros(1, 1))], epochs=1)
-    (line,) = map(json.loads, (tmp_path / "s.jsonl").read_text().splitlines())
-    assert (line["lr"], line["momentum"]) == (0.5, 0.25)
-
-
-def test_steps_of_several_groups(tmp_path):
-    model = nn.Linear(2, 3)
-    groups = [{"params": [model.weight], "lr": 0.1}, {"params": [model.bias]}]
-    adam = optim.Adam(groups, lr=0.01, betas=(0.8, 0.99))
-    monitor = LRMonitor(tmp_path / "s.jsonl", every=2)
-    Trainer(model, nn.CrossEntropyLoss(), adam, callbacks=[monitor]).fit(loader(), epochs=1)
-    lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [2, 4]
-    assert (lines[0]["lr"], lines[0]["momentum"]) == ([0.1, 0.01], [0.8, 0.8])
-
-
-def test_a_log_that_is_too_short_is_noticed(tmp_path):
-    def trainer():
-        return classifier(
-            callbacks=[LRMonitor(tmp_path / "s.jsonl"), ModelCheckpoint(tmp_path / "c")]
-        )
-
-    fit(trainer(), 1)
-    (tmp_path / "s.jsonl").write_text("")
-    with pytest.warns(UserWarning, match="has 0 bytes, but had .* lines are missing"):
-        fit(trainer(), 2, resume=tmp_path / "c")
-
-
-def test_tensorboard(tmp_path):
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    def trainer(*more):
-        return classifier(callbacks=[TensorBoardLogger(tmp_path / "tb"), *more])
-
-    first = trainer()
-    fit(first, 2)
-    resumed = trainer()
-    state = first.state_dict()
-    resumed.load_state_dict(state)
-    fit(resumed, 3)
-    events = EventAccumulator(str(tmp_path / "tb"))
-    events.Reload()
-    losses = events.Scalars("epoch/val_loss")
-    assert [event.step for event in losses] == [5, 10, 15]
-    assert [event.value for event in losses] == pytest.approx(
-        [record["val_loss"] for record in resumed.history]
-    )
-    assert [event.step for event in events.Scalars("step/loss")] == list(range(1, 16))
-    assert events.Scalars("step/lr")[3].value == pytest.approx(0.1)
-
-
-def test_without_tensorboard(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorboard.compat.proto", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'tinygrad_lessons\[log\]'"):
-        TensorBoardLogger("unused")
-
-
-# ---- progress ----
-
-
-def test_lines_where_there_is_no_terminal(capsys):
-    trainer = classifier(callbacks=[Progress()], metrics=["accuracy", "confusion"])
-    history = fit(trainer, 2)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2
-    for line, record in zip(lines, history, strict=True):
-        assert line == (
-            f"epoch   {record['epoch']}/2: loss {record['train_loss']:.4f}, "
-            f"val loss {record['val_loss']:.4f}, val accuracy {100 * record['val_accuracy']:.1f} %"
-        )
-
-
-def test_bar_counts_steps_and_goes_on(tmp_path):
-    file = io.StringIO()
-    callbacks = [Progress("bar", file), ModelCheckpoint(tmp_path), StepBudget(5)]
-    fit(classifier(callbacks=callbacks), 2)
-    assert "5/10" in file.getvalue() and "epoch 1/2" in file.getvalue()
-    file = io.StringIO()
-    callbacks = [Progress("bar", file), ModelCheckpoint(tmp_path)]
-    fit(classifier(callbacks=callbacks), 2, resume=tmp_path)
-    assert "10/10" in file.getvalue() and "0/10" not in file.getvalue().replace("10/10", "")
-
-
-def test_bar_in_a_notebook(monkeypatch):
-    made = []
-
-    class Bar:
-        def __init__(self, **options):
-            made.append(options)
-            self.steps = 0
-
-        def update(self):
-            made.append("step")
-
-        def set_description(self, text, refresh):
-            made.append(text)
-
-        def set_postfix_str(self, text):
-            made.append(text)
-
-        def close(self):
-            made.append("closed")
-
-    shell = SimpleNamespace(config={"IPKernelApp": {}})
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
-    monkeypatch.setitem(sys.modules, "tqdm.notebook", SimpleNamespace(tqdm=Bar))
-    monkeypatch.setattr("tinygrad_lessons.train.callbacks.progress.find_spec", lambda name: name)
-    fit(classifier(callbacks=[Progress()]), 1)
-    assert made[0]["total"] == 5 and made.count("step") == 5 and made[-1] == "closed"
-    assert "epoch 1/1" in made and made[-2].startswith("loss ")
-
-
-def test_bar_of_a_loader_without_length():
-    class Stream:
-        def __iter__(self):
-            return iter(loader())
-
-    file = io.StringIO()
-    classifier(callbacks=[Progress("bar", file)]).fit(Stream(), epochs=1)
-    assert "5step" in file.getvalue()
+# ---- misuse ----
 
 
 @pytest.mark.parametrize(
@@ -634,5 +292,5 @@ def test_misuse(make, message):
 
 
 def test_blobs_are_what_they_were():
-    """The tests above rest on batches of 16, 16, 16, 16 and 6."""
+    """The tests of training rest on batches of 16, 16, 16, 16 and 6."""
     assert [len(y) for _, y in loader()] == [16, 16, 16, 16, 6] and len(blobs()) == 70

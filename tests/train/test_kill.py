@@ -1,6 +1,5 @@
 """Runs that are killed at random moments and resumed end with the bits of one that was not."""
 
-import json
 import random
 import subprocess
 import sys
@@ -8,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from runs import without_times
+from runs import records_of
 
 COMMAND = [sys.executable, str(Path(__file__).parent / "kill_target.py")]
 
@@ -25,8 +24,7 @@ def finish(process):
 
 def results(folder):
     """What must be the same: the digest of weights, states and logs, and the history without times."""
-    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return (folder / "outcome").read_text(), without_times(records)
+    return (folder / "outcome").read_text(), records_of(folder)
 
 
 def kill_often(tmp_path, kills):

@@ -112,7 +112,7 @@ def test_a_study_of_configurations_is_reproducible():
     assert found[0] == found[1]
 
 
-def test_bad_learning_rates_are_given_up(monkeypatch):
+def test_bad_learning_rates_are_given_up():
     study = tune(
         {"optimizer.lr": [1e-3, 1e38]},
         config=Config(optimizer={"name": "sgd"}, model={"name": "mlp", "batch_norm": False}),

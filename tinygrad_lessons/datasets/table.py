@@ -113,10 +113,10 @@ class CSVDataset(TensorDataset):
             self.target_column, self.columns = like.target_column, like.columns
             self.standardise, self.one_hot = like.standardise, like.one_hot
         self.path = table.path
-        self._build(table, chosen[split], missing)
+        self._build(table, chosen[split])
         super().__init__(*[t for t in (self.features, self.codes, self.labels) if t is not None])
 
-    def _build(self, table, rows, missing):
+    def _build(self, table, rows):
         numbers, codes = [], []
         for column in self.columns:
             if column.kind == CATEGORY:

@@ -26,23 +26,23 @@ class Epoch:
     """
 
     def __init__(self, loader, state=None):
-        self._sources = sources_of(*held_by(loader))
+        sources = sources_of(*held_by(loader))
         self._drawn, self._position = 0, 0
         self._batched = loader.batch_sampler is not None
         self._again = deque()
         self.given, self.ahead, self.finished = 0, set(), False
         if state is None:
             self.seed = random_seed(loader.generator)
-            self._start = states_of(self._sources)
+            self._start = states_of(sources)
             self._begin(loader)
             return
         self.seed, self._start = state["seed"], state["sources"]
-        now = states_of(self._sources)
-        set_states(self._sources, self._start)
+        now = states_of(sources)
+        set_states(sources, self._start)
         self._begin(loader)
         if not loader.streams:
             self._again.extend(self._draw() for _ in range(state["drawn"]))
-            set_states(self._sources, now)
+            set_states(sources, now)
         self.given, self.ahead = state["given"], set(state["ahead"])
 
     def _begin(self, loader):

@@ -48,6 +48,10 @@ class WorkerInfo:
     dataset: Dataset
 
 
+def _infos(job, count, seed):
+    return [WorkerInfo(i, count, (seed + i) % 2**63, job.dataset) for i in range(count)]
+
+
 def worker_info():
     """The info of the worker that this runs in, or None."""
     return getattr(_here, "info", None)
@@ -240,12 +244,11 @@ class ThreadWorkers(Workers):
         super().__init__(count)
         self._tasks = [queue.SimpleQueue() for _ in range(count)]
         self._replies = queue.SimpleQueue()
-        for worker, tasks in enumerate(self._tasks):
-            info = WorkerInfo(worker, count, (seed + worker) % 2**63, job.dataset)
+        for info, tasks in zip(_infos(job, count, seed), self._tasks, strict=True):
             threading.Thread(
                 target=serve,
                 args=(job, info, init_fn, lambda error: error, tasks.get, self._replies.put),
-                name=f"DataLoader worker {worker}",
+                name=f"DataLoader worker {info.id}",
                 daemon=True,
             ).start()
         self.stop = weakref.finalize(self, _stop_threads, self._tasks)
@@ -281,14 +284,13 @@ class ProcessWorkers(Workers):
         self.stop = weakref.finalize(
             self, _stop_processes, os.getpid(), self._processes, self._pipes
         )
-        for worker in range(count):
+        for info in _infos(job, count, seed):
             ours, theirs = context.Pipe()
-            info = WorkerInfo(worker, count, (seed + worker) % 2**63, job.dataset)
             inherited = [*self._pipes, ours] if context.get_start_method() == "fork" else []
             process = context.Process(
                 target=_process_main,
                 args=(job, info, init_fn, theirs, inherited),
-                name=f"DataLoader worker {worker}",
+                name=f"DataLoader worker {info.id}",
                 daemon=True,
             )
             process.start()
